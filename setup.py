@@ -1,0 +1,58 @@
+"""Builds the Cython core: every module of ``tocsin._core`` is an extension of its own.
+
+TOCSIN_BUILD=release (default) | debug (bounds checks, assertions) | sanitize (address and
+undefined-behaviour sanitizers). An unknown value is an error: a build that silently ignored it
+would be tested as something it is not. There is no pure-Python fall-back: without a compiler the
+build fails.
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+CORE = Path("src/tocsin/_core")
+BUILD = os.environ.get("TOCSIN_BUILD", "release")
+FLAGS = {
+    "release": ["-O3", "-fno-strict-aliasing"],
+    "debug": ["-O1", "-g", "-UNDEBUG", "-DTOCSIN_DEBUG"],
+    "sanitize": [
+        "-O1", "-g", "-UNDEBUG", "-DTOCSIN_DEBUG", "-fno-omit-frame-pointer",
+        "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined",
+    ],
+}
+if BUILD not in FLAGS:
+    raise SystemExit(f"TOCSIN_BUILD={BUILD!r}: expected one of {', '.join(FLAGS)}")
+CHECKED = BUILD != "release"
+
+extensions = [
+    Extension(
+        f"tocsin._core.{source.stem}",
+        [str(source)],
+        include_dirs=[str(CORE)],
+        depends=[str(header) for header in CORE.glob("simd/*.h")],
+        extra_compile_args=[*FLAGS[BUILD], "-Wall", "-Wno-unused-function", "-Wno-sign-compare"],
+        extra_link_args=["-fsanitize=address,undefined"] if BUILD == "sanitize" else [],
+    )
+    for source in sorted(CORE.glob("*.pyx"))
+]
+if not extensions:
+    raise SystemExit(f"no Cython sources under {CORE}: is the source tree complete?")
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        include_path=["src"],
+        build_dir=f"build/cython-{BUILD}",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": CHECKED,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": CHECKED,
+            "embedsignature": True,
+            "freethreading_compatible": True,
+        },
+    )
+)
