@@ -1,0 +1,38 @@
+"""What a whole run saw, for the line at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+__all__ = ["Totals"]
+
+
+class Totals:
+    def __init__(self) -> None:
+        self.files = 0
+        self.unreadable = 0
+        self.bytes = 0
+        self.severities: Counter[int] = Counter()
+        self.cuts: Counter[str] = Counter()  # how often which limit ended an incident
+        self.consoles: list[tuple[str, str]] = []  # source, state; those that have one
+
+    def incident(self, incident: Any) -> None:
+        self.severities[int(incident.severity)] += 1
+        if incident.truncated:
+            self.cuts[str(incident.ended.name).lower().replace("_", " ")] += 1
+
+    def log(self, source: str, size: int, console: Any) -> None:
+        self.files += 1
+        self.bytes += size
+        state = str(console.name).lower()
+        if state != "unknown":
+            self.consoles.append((source, state))
+
+    @property
+    def incidents(self) -> int:
+        return sum(self.severities.values())
+
+    def worst_is(self, severity: int) -> bool:
+        """Whether anything at least as bad as `severity` (0 is the worst) was seen."""
+        return any(number <= severity for number in self.severities)
