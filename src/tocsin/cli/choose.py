@@ -50,5 +50,5 @@ def kinds_of(ruleset: Any) -> set[str]:
     for rule in ruleset:
         if not rule.noise:
             kinds.add(rule.kind)
-            kinds.update(v.kind for v in getattr(rule, "variants", ()) if getattr(v, "kind", None))
+            kinds.update(v.values["kind"] for v in rule.variants if "kind" in v.values)
     return kinds

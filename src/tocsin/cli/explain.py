@@ -10,7 +10,6 @@ from typing import Any
 
 from tocsin.cli.choose import kinds_of
 from tocsin.cli.problems import CLEAN, FAILED, complain, nearest
-from tocsin.cli.rules import first_title, severity_word
 from tocsin.cli.rulesets import load
 from tocsin.cli.terminal import wants_colour, width_of
 from tocsin.sinks.printable import printable
@@ -52,10 +51,11 @@ def _block(rule: Any, style: Style) -> Iterator[str]:
         yield style.paint("1", rule.id) + "  (noise: these lines are left out)"
         yield from _prose("Why", rule.reason or "", style)
     else:
-        yield style.paint("1", rule.id) + f"  {rule.kind}, {severity_word(rule)}"
-        yield from _prose("Title", first_title(rule), style)
+        yield style.paint("1", rule.id) + f"  {rule.kind}, {rule.severity}"
+        for title in rule.titles:
+            yield from _prose("Title", title, style)
         yield from _prose("Meaning", rule.meaning, style)
-        for advice in [rule.advice] if isinstance(rule.advice, str) else rule.advice:
+        for advice in rule.advice:
             yield from _prose("What to do", advice, style)
     literals = ", ".join(f'"{printable(literal)}"' for literal in rule.literals)
     yield from _prose("Looks for", literals, style)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable
 
@@ -20,5 +19,7 @@ def complain(message: str) -> None:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """"; did you mean ...?" for a name nobody knows, or nothing when nothing is near."""
+    import difflib  # for a slip of the pen only: every start of the program would pay for it
+
     close = difflib.get_close_matches(word, sorted(set(known)), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else ""

@@ -16,7 +16,7 @@ from tocsin.sinks.printable import printable
 from tocsin.sinks.text import plural
 from tocsin.sources.files import reason
 
-__all__ = ["check", "first_title", "severity_word", "show", "test"]
+__all__ = ["check", "show", "test"]
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -89,16 +89,6 @@ def _of(path: str, ruleset: Any) -> list[Any]:
     return [rule for rule in ruleset if os.path.basename(str(rule.source)) in names]
 
 
-def first_title(rule: Any) -> str:
-    """A rule may have several titles, the most telling one first."""
-    return rule.title if isinstance(rule.title, str) else next(iter(rule.title), "")
-
-
-def severity_word(rule: Any) -> str:
-    severity = rule.severity
-    return str(getattr(severity, "name", severity)).lower()
-
-
 def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.splitlines()))
 
@@ -106,7 +96,7 @@ def printable_lines(text: str) -> str:
 def _cells(rule: Any) -> tuple[str, str, str, str]:
     if rule.noise:
         return rule.id, "-", "noise", f"({printable(rule.reason or '')})"
-    return rule.id, rule.kind, severity_word(rule), printable(first_title(rule))
+    return rule.id, rule.kind, rule.severity, printable(rule.title)
 
 
 def _wire(rule: Any) -> dict[str, Any]:
@@ -116,8 +106,8 @@ def _wire(rule: Any) -> dict[str, Any]:
     return {
         **wire,
         "kind": rule.kind,
-        "severity": severity_word(rule),
-        "title": first_title(rule),
+        "severity": rule.severity,
+        "title": rule.title,
         "meaning": rule.meaning,
-        "advice": [rule.advice] if isinstance(rule.advice, str) else list(rule.advice),
+        "advice": list(rule.advice),
     }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-__all__ = ["prepare", "wants_colour", "width_of"]
+__all__ = ["prepare", "silence", "wants_colour", "width_of"]
 
 
 def prepare(stream: TextIO) -> None:
@@ -30,6 +28,8 @@ def wants_colour(choice: str, stream: TextIO, environment: Mapping[str, str] = o
 
 def width_of(stream: TextIO) -> int:
     """Columns to wrap prose at: the terminal's, but no wider than reads well."""
+    import shutil  # brings all the packers with it: too much for --version
+
     return min(shutil.get_terminal_size().columns, 100) if stream.isatty() else 100
 
 
@@ -38,8 +38,3 @@ def silence(stream: TextIO) -> None:
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, stream.fileno())
     os.close(devnull)
-
-
-def stdout() -> TextIO:
-    prepare(sys.stdout)
-    return sys.stdout

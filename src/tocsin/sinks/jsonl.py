@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tocsin.sinks.place import Place
-from tocsin.sinks.wire import to_wire
+from tocsin.wire import to_wire
 
 __all__ = ["JsonLines", "dump_line"]
 

@@ -17,6 +17,16 @@ from tocsin.sinks.totals import Totals
 __all__ = ["Style", "TextBlocks", "listed", "plural", "size_of"]
 
 WORDS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+# What it means that a truncated incident ended so.
+CUTS = {
+    "limit": "longer than the limits allow",
+    "evicted": "too many reports were open at once",
+    "flush": "the log ends in the middle of it",
+    "boot": "the machine started again in the middle of it",
+    "next": "another report began in the middle of it",
+    "gap": "other lines followed in the middle of it",
+    "time": "the log's clock went on in the middle of it",
+}
 LABEL = 14  # the column where what a label introduces begins
 LONG_LINE = 400  # characters shown of a line of the log, unless all was asked for
 CONSOLES = 4  # so many console states are told by file, more only counted
@@ -68,8 +78,10 @@ class TextBlocks:
             parts.append(self._style.paint("31", f"{totals.unreadable} not read to the end"))
         if totals.consoles:
             parts.append("console " + _consoles(totals))
-        for reason, cut in sorted(totals.cuts.items()):
-            parts.append(f"{plural(cut, 'incident')} cut short ({reason})")
+        for ended, cut in sorted(totals.cuts.items()):
+            parts.append(f"{cut:,} cut short: {_cut(ended)}")
+        if totals.dropped_lines:
+            parts.append(f"{plural(totals.dropped_lines, 'line')} of them left out")
         self._write("; ".join(parts) + "\n")
 
     def _facts(self, incident: Any, place: Place) -> Iterator[tuple[str, str]]:
@@ -85,7 +97,7 @@ class TextBlocks:
         elif incident.confidence != "certain":
             yield "confidence", printable(incident.confidence)
         if incident.truncated:
-            yield "cut short", str(incident.ended.name).lower().replace("_", " ")
+            yield "cut short", _cut(incident.ended.value, incident.dropped_lines)
 
     def _labelled(
         self, label: str, text: str, *, wrap: bool = False, bullet: str = ""
@@ -139,6 +151,11 @@ def _colour(severity: int) -> str:
     if severity <= 3:
         return "1;31"
     return "33" if severity == 4 else "36"
+
+
+def _cut(ended: str, dropped_lines: int = 0) -> str:
+    text = CUTS.get(ended, ended)
+    return f"{text}; {plural(dropped_lines, 'line')} left out" if dropped_lines else text
 
 
 def _short(line: bytes) -> str:

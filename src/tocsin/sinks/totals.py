@@ -14,20 +14,21 @@ class Totals:
         self.unreadable = 0
         self.bytes = 0
         self.severities: Counter[int] = Counter()
-        self.cuts: Counter[str] = Counter()  # how often which limit ended an incident
+        self.cuts: Counter[str] = Counter()  # what cut incidents short, and how often
+        self.dropped_lines = 0
         self.consoles: list[tuple[str, str]] = []  # source, state; those that have one
 
     def incident(self, incident: Any) -> None:
         self.severities[int(incident.severity)] += 1
         if incident.truncated:
-            self.cuts[str(incident.ended.name).lower().replace("_", " ")] += 1
+            self.cuts[incident.ended.value] += 1
+        self.dropped_lines += incident.dropped_lines
 
     def log(self, source: str, size: int, console: Any) -> None:
         self.files += 1
         self.bytes += size
-        state = str(console.name).lower()
-        if state != "unknown":
-            self.consoles.append((source, state))
+        if console.value != "unknown":
+            self.consoles.append((source, console.value))
 
     @property
     def incidents(self) -> int:

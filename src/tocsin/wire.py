@@ -146,7 +146,11 @@ def _own(incident: Any) -> Iterator[tuple[str, Any]]:
     yield "tocsin.spans", [list(span) for span in incident.spans]
     yield "tocsin.lines", len(incident.lines)
     yield "tocsin.truncated", incident.truncated
-    yield "tocsin.ended", _word(incident.ended)
+    yield "tocsin.ended", incident.ended.value
+    if incident.dropped_lines:
+        yield "tocsin.dropped_lines", incident.dropped_lines
+    if incident.level is not None:
+        yield "tocsin.level", incident.level
     if incident.boot is not None:
         yield "tocsin.boot", incident.boot
     if incident.caller is not None:
@@ -180,10 +184,17 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int) else _text(value)
 
 
-def _word(value: Any) -> str:
-    """An enumeration's member as people write it."""
-    return str(getattr(value, "name", value)).lower().replace("_", " ")
-
-
 def _frame(frame: Any) -> str:
-    return _text(str(frame))
+    """As the kernel would print it, without the address."""
+    text = frame.function or "(no symbol)"
+    if frame.offset is not None:
+        text += f"+{frame.offset:#x}"
+        if frame.size is not None:
+            text += f"/{frame.size:#x}"
+    if frame.module is not None:
+        text += f" [{frame.module}]"
+    if frame.source is not None:
+        text += f" {frame.source}"
+    if frame.inlined:
+        text += " [inline]"
+    return _text(text if frame.reliable else "? " + text)
