@@ -6,7 +6,8 @@ import sys
 import time
 
 import pytest
-from cli_bench import RULES, run
+
+from tests.cli_bench import RULES, run
 
 
 @pytest.fixture(name="rules")
@@ -55,7 +56,7 @@ def test_list_of_the_builtin_rules():
 def test_check_of_good_rules(rules):
     done = run("rules", "check", rules)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{rules}: 4 rules, no errors\n"
+    assert done.stdout == f"{rules}: no errors\n"
     assert run("rules", "check", "-q", rules).stdout == ""
 
 
@@ -66,7 +67,7 @@ def test_check_says_file_rule_key_and_what(rules, tmp_path):
     torn.write_text("[[rule]\n")
     done = run("rules", "check", bad, rules, torn, tmp_path / "none.toml")
     assert done.returncode == 2
-    assert done.stdout == f"{rules}: 4 rules, no errors\n"
+    assert done.stdout == f"{rules}: no errors\n"
     first, second, third = done.stderr.splitlines()
     assert "bad.toml" in first
     assert ': rule "t.oom": sevrity: ' in first

@@ -15,7 +15,8 @@ import sys
 import time
 
 import pytest
-from cli_bench import (
+
+from tests.cli_bench import (
     CLEAN_ENVIRONMENT,
     CLOCK,
     DISK,
@@ -153,6 +154,15 @@ def test_logs_do_not_run_into_each_other(rules, log):
 def test_standard_input_is_named(rules):
     done = run("scan", *rules, "-", stdin=ALL)
     assert "  where       (standard input):3, " in done.stdout
+
+
+def test_standard_input_can_be_given_a_name(rules):
+    one, two = (
+        wires(run("scan", *rules, "--format", "jsonl", "--source", name, "-", stdin=OOM))
+        for name in ("vm17", "vm18")
+    )
+    assert one[0]["attributes"]["log.record.uid"] != two[0]["attributes"]["log.record.uid"]
+    assert "  where       vm17:1, " in run("scan", *rules, "--source=vm17", "-", stdin=OOM).stdout
 
 
 @pytest.mark.parametrize(
@@ -372,7 +382,7 @@ def test_a_full_disc_is_said(rules, log):
 def feed_until(program, wanted):
     """Log lines into a running program, a second of the log's time apart, until it prints."""
     for second in range(13, 2000):
-        program.stdin.write(b"[%5d.000000] usb 1-1: alive\n" % second)
+        program.stdin.write(b"[%5d.000000] usb 1-1: alive %s\n" % (second, b"." * 999))
         program.stdin.flush()
         while select.select([program.stdout], [], [], 0.01)[0]:
             if wanted in program.stdout.readline():

@@ -186,8 +186,8 @@ def test_every_part_of_a_block_is_escaped():
     shown = block(place=Place(text), **changes)
     assert all(c.isprintable() or c in "\t\n" for c in shown)
     totals = Totals()
-    totals.log(text, 1, Console.UP)
-    totals.log(text, 1, Console.PANICKED)
+    totals.log(text, 1, Console.UP, {})
+    totals.log(text, 1, Console.PANICKED, {})
     out = []
     TextBlocks(out.append).summary(totals)
     assert all(c.isprintable() or c in "\t\n" for c in "".join(out))
@@ -215,14 +215,14 @@ def summary(totals):
 
 def test_summary_of_nothing():
     totals = Totals()
-    totals.log("a", 12, Console.UNKNOWN)
+    totals.log("a", 12, Console.UNKNOWN, {})
     assert summary(totals) == "1 file; 12 bytes; no incidents\n"
 
 
 def test_summary_of_much():
     totals = Totals()
-    totals.log("a", 1000, Console.UP)
-    totals.log("b", 2_000_000, Console.PANICKED)
+    totals.log("a", 1000, Console.UP, {})
+    totals.log("b", 2_000_000, Console.PANICKED, {"overlong_lines": 2, "evicted": 0})
     totals.unreadable = 1
     for severity in (3, 2, 3):
         totals.incident(incident(severity=severity))
@@ -230,14 +230,14 @@ def test_summary_of_much():
     assert summary(totals) == (
         "2 files; 1.9 MiB; 4 incidents (2 crit, 2 err); 1 not read to the end;"
         " console up (a), panicked (b); 1 cut short: longer than the limits allow;"
-        " 5 lines of them left out\n"
+        " 5 lines of them left out; 2 over-long lines read in pieces\n"
     )
 
 
 def test_summary_counts_many_consoles():
     totals = Totals()
     for n in range(9):
-        totals.log(str(n), 1, Console.PANICKED if n % 3 else Console.UP)
+        totals.log(str(n), 1, Console.PANICKED if n % 3 else Console.UP, {})
     assert "; console 6 panicked, 3 up\n" in summary(totals)
 
 

@@ -117,6 +117,12 @@ def _add_scan(commands: Commands) -> None:
         help="lines of the log to show for each incident: a number, all or none (default: 6)",
     )
     scan.add_argument(
+        "--source",
+        default="(standard input)",
+        metavar="NAME",
+        help="what to call standard input; the ids of JSON lines are made from it",
+    )
+    scan.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing but what could not be read"
     )
     scan.set_defaults(run=_scan)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +40,7 @@ def check(arguments: argparse.Namespace) -> int:
     failed = False
     for path in arguments.paths:
         try:
-            rules = _of(path, tocsin.load_rules(path, builtin=not arguments.no_builtin))
+            tocsin.load_rules(*arguments.rules, path, builtin=not arguments.no_builtin)
         except tocsin.RuleError as error:
             failed = True
             print(printable_lines(str(error)), file=sys.stderr)
@@ -50,7 +49,7 @@ def check(arguments: argparse.Namespace) -> int:
             complain(f"{path}: {reason(error)}")
         else:
             if not arguments.quiet:
-                print(f"{printable(path)}: {plural(len(rules), 'rule')}, no errors")
+                print(f"{printable(path)}: no errors")
     return FAILED if failed else CLEAN
 
 
@@ -79,14 +78,6 @@ def _verdict(rules: Sequence[Any], failures: Sequence[str]) -> str:
         )
     )
     return f"{done}: {plural(len(failures), 'failure') if failures else 'all as expected'}"
-
-
-def _of(path: str, ruleset: Any) -> list[Any]:
-    """The rules that came from `path`, a file or a directory of files."""
-    names = {os.path.basename(path)}
-    if os.path.isdir(path):
-        names = set(os.listdir(path))
-    return [rule for rule in ruleset if os.path.basename(str(rule.source)) in names]
 
 
 def printable_lines(text: str) -> str:

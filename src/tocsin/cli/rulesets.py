@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 import tocsin
+from tocsin import Ruleset
 from tocsin.cli.problems import complain
 from tocsin.sources.files import reason
 
 __all__ = ["load"]
 
 
-def load(arguments: argparse.Namespace, extra: Sequence[str] = ()) -> Any | None:
+def load(arguments: argparse.Namespace, extra: Sequence[str] = ()) -> Ruleset | None:
     """A Ruleset; None after complaining about what is wrong with the files."""
     paths = [*arguments.rules, *extra]
     if arguments.no_builtin and not paths:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 import tocsin
+from tocsin import Incident, Ruleset
 from tocsin.cli.choose import kind_matches, kinds_of, unknown_kinds
 from tocsin.cli.problems import CLEAN, FAILED, FOUND, complain, nearest
 from tocsin.cli.rulesets import load
@@ -23,98 +24,100 @@ __all__ = ["run"]
 
 
 class Sink(Protocol):
-    def incident(self, incident: Any, place: Place) -> None: ...
+    def incident(self, incident: Incident, place: Place) -> None: ...
+    def summary(self, totals: Totals) -> None: ...
+
+
+class Silence:
+    """The sink of --quiet: the exit code says it all."""
+
+    def incident(self, incident: Incident, place: Place) -> None:
+        pass
+
+    def summary(self, totals: Totals) -> None:
+        pass
 
 
 def run(arguments: argparse.Namespace) -> int:
     ruleset = load(arguments)
     if ruleset is None:
         return FAILED
-    if arguments.kind:
-        kinds = kinds_of(ruleset)
-        if unknown := unknown_kinds(arguments.kind, kinds):
-            for pattern in unknown:
-                complain(f"no rule has a kind like {pattern!r}{nearest(pattern, kinds)}")
-            return FAILED
-    totals = Totals()
-    text, sink = _sinks(arguments)
-    failed = False
-    for name in expand(arguments.files):
-        problem = name if isinstance(name, Unreadable) else None
-        if not isinstance(name, Unreadable):
-            problem = _scan(name, ruleset, arguments, totals, sink)
-        if problem is not None:
-            failed = True
-            totals.unreadable += 1
-            complain(f"{problem.name}: {problem.reason}")
-    if text is not None:
-        text.summary(totals)
-    if failed:
+    kinds = kinds_of(ruleset)
+    if unknown := unknown_kinds(arguments.kind, kinds):
+        for pattern in unknown:
+            complain(f"no rule has a kind like {pattern!r}{nearest(pattern, kinds)}")
         return FAILED
-    return FOUND if totals.worst_is(arguments.fail_on) else CLEAN
+    scan = Scan(ruleset, _sink(arguments), arguments)
+    for name in expand(arguments.files):
+        problem = name if isinstance(name, Unreadable) else scan.log(name)
+        if problem is not None:
+            scan.totals.unreadable += 1
+            complain(f"{problem.name}: {problem.reason}")
+    scan.sink.summary(scan.totals)
+    if scan.totals.unreadable:
+        return FAILED
+    return FOUND if scan.totals.worst_is(arguments.fail_on) else CLEAN
 
 
-def _sinks(arguments: argparse.Namespace) -> tuple[TextBlocks | None, Sink | None]:
-    """The sink that also tells totals, and the one that tells incidents."""
+def _sink(arguments: argparse.Namespace) -> Sink:
     if arguments.quiet:
-        return None, None
-    write: Callable[[str], object] = sys.stdout.write
+        return Silence()
     if arguments.format == "jsonl":
-        return None, JsonLines(write, tocsin.__version__)
+        return JsonLines(sys.stdout.write, tocsin.__version__)
     style = Style(
         colour=wants_colour(arguments.color, sys.stdout),
         width=width_of(sys.stdout),
         lines=arguments.lines,
     )
-    text = TextBlocks(write, style)
-    return text, text
+    return TextBlocks(sys.stdout.write, style)
 
 
-def _scan(
-    name: str, ruleset: Any, arguments: argparse.Namespace, totals: Totals, sink: Sink | None
-) -> Unreadable | None:
-    """Scan one log as far as it can be read; what stopped it early, if anything did."""
-    try:
-        log = open_log(name)
-    except (OSError, ArchiveError) as error:
-        return Unreadable(name, reason(error))
-    scanner = tocsin.Scanner(ruleset)
-    problem = None
-    with log:
-        chunks = log.chunks()
-        while True:
-            # Only reading is guarded: an error of the output is none of this log.
-            try:
-                chunk = next(chunks, None)
-            except (OSError, ArchiveError) as error:
-                problem = Unreadable(log.name, reason(error))
-                break
-            if chunk is None:
-                break
-            _report(scanner.feed(chunk), log, arguments, totals, sink)
-        _report(scanner.flush(), log, arguments, totals, sink)
-    totals.log(log.name, scanner.offset, scanner.console)
-    return problem
+class Scan:
+    """One run over any number of logs: each has a scanner of its own, all share the totals."""
+
+    def __init__(self, ruleset: Ruleset, sink: Sink, arguments: argparse.Namespace) -> None:
+        self.sink = sink
+        self.totals = Totals()
+        self._ruleset = ruleset
+        self._kinds: list[str] = arguments.kind
+        self._min_severity: int = arguments.min_severity
+        self._stdin: str = arguments.source
+
+    def log(self, name: str) -> Unreadable | None:
+        """Scan one log as far as it can be read; what stopped it early, if anything did."""
+        try:
+            log = open_log(name, stdin=self._stdin)
+        except (OSError, ArchiveError) as error:
+            return Unreadable(name, reason(error))
+        scanner = tocsin.Scanner(self._ruleset)
+        problem = None
+        with log:
+            chunks = log.chunks()
+            while True:
+                # Only reading is guarded: an error of the output is not one of this log.
+                try:
+                    chunk = next(chunks, None)
+                except (OSError, ArchiveError) as error:
+                    problem = Unreadable(log.name, reason(error))
+                    break
+                if chunk is None:
+                    break
+                self._report(scanner.feed(chunk), log)
+            self._report(scanner.flush(), log)
+        self.totals.log(log.name, scanner.offset, scanner.console, scanner.counts)
+        return problem
+
+    def _report(self, incidents: Iterable[Incident], log: Log) -> None:
+        for incident in incidents:
+            if incident.severity > self._min_severity:
+                continue
+            if not kind_matches(incident.kind, self._kinds):
+                continue
+            self.totals.incident(incident)
+            self.sink.incident(incident, Place(log.name, log.path, _lines(incident, log)))
 
 
-def _report(
-    incidents: list[Any],
-    log: Log,
-    arguments: argparse.Namespace,
-    totals: Totals,
-    sink: Sink | None,
-) -> None:
-    for incident in incidents:
-        if incident.severity > arguments.min_severity:
-            continue
-        if not kind_matches(incident.kind, arguments.kind):
-            continue
-        totals.incident(incident)
-        if sink is not None:
-            sink.incident(incident, Place(log.name, log.path, _lines(incident, log)))
-
-
-def _lines(incident: Any, log: Log) -> tuple[tuple[int, int], ...] | None:
+def _lines(incident: Incident, log: Log) -> tuple[tuple[int, int], ...] | None:
     """First and last line of each span; None as soon as one of them is not known."""
     lines = []
     for start, end in incident.spans:

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tocsin.incident import Incident
+
 from tocsin.sinks.place import Place
+from tocsin.sinks.totals import Totals
 from tocsin.wire import to_wire
 
 __all__ = ["JsonLines", "dump_line"]
@@ -27,7 +30,7 @@ class JsonLines:
         self._version = version
         self._clock = clock
 
-    def incident(self, incident: Any, place: Place) -> None:
+    def incident(self, incident: Incident, place: Place) -> None:
         wire = to_wire(
             incident,
             source=place.path or place.source,
@@ -37,3 +40,6 @@ class JsonLines:
             version=self._version,
         )
         self._write(dump_line(wire) + "\n")
+
+    def summary(self, totals: Totals) -> None:
+        """Nothing: every line of the output is an incident."""

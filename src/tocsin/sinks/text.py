@@ -8,7 +8,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from tocsin.incident import Incident
 
 from tocsin.sinks.place import Place
 from tocsin.sinks.printable import printable
@@ -47,7 +49,7 @@ class TextBlocks:
         self._write = write
         self._style = style or Style()
 
-    def incident(self, incident: Any, place: Place) -> None:
+    def incident(self, incident: Incident, place: Place) -> None:
         paint = self._style.paint
         severity = int(incident.severity)
         word = paint(_colour(severity), WORDS[severity])
@@ -82,9 +84,11 @@ class TextBlocks:
             parts.append(f"{cut:,} cut short: {_cut(ended)}")
         if totals.dropped_lines:
             parts.append(f"{plural(totals.dropped_lines, 'line')} of them left out")
+        if overlong := totals.limits["overlong_lines"]:
+            parts.append(f"{plural(overlong, 'over-long line')} read in pieces")
         self._write("; ".join(parts) + "\n")
 
-    def _facts(self, incident: Any, place: Place) -> Iterator[tuple[str, str]]:
+    def _facts(self, incident: Incident, place: Place) -> Iterator[tuple[str, str]]:
         if when := _when(incident):
             yield "when", when
         yield "where", _where(incident, place)
@@ -118,9 +122,9 @@ class TextBlocks:
             return
         if limit == 0:
             return
-        head, tail = lines, ()
+        head, tail = lines, lines[:0]
         if len(lines) > limit:
-            tail = lines[-1:] if limit > 1 else ()
+            tail = lines[-1:] if limit > 1 else tail
             head = lines[: limit - len(tail)]
         yield from map(_short, head)
         if hidden := len(lines) - len(head) - len(tail):
@@ -171,7 +175,7 @@ def _value(value: int | str) -> str:
     return text if text and not set(text) & set(' "=') else '"' + text.replace('"', '\\"') + '"'
 
 
-def _when(incident: Any) -> str:
+def _when(incident: Incident) -> str:
     if incident.timestamp is None:
         return ""
     if incident.clock == "kernel":
@@ -184,7 +188,7 @@ def _when(incident: Any) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _where(incident: Any, place: Place) -> str:
+def _where(incident: Incident, place: Place) -> str:
     text = printable(place.source)
     if place.lines:
         text += ":" + _ranges(place.lines)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+
+from tocsin.incident import ConsoleState, Incident
 
 __all__ = ["Totals"]
 
@@ -16,17 +18,21 @@ class Totals:
         self.severities: Counter[int] = Counter()
         self.cuts: Counter[str] = Counter()  # what cut incidents short, and how often
         self.dropped_lines = 0
+        self.limits: Counter[str] = Counter()  # what a scanner's own counts say it cut
         self.consoles: list[tuple[str, str]] = []  # source, state; those that have one
 
-    def incident(self, incident: Any) -> None:
+    def incident(self, incident: Incident) -> None:
         self.severities[int(incident.severity)] += 1
         if incident.truncated:
             self.cuts[incident.ended.value] += 1
         self.dropped_lines += incident.dropped_lines
 
-    def log(self, source: str, size: int, console: Any) -> None:
+    def log(
+        self, source: str, size: int, console: ConsoleState, limits: Mapping[str, int]
+    ) -> None:
         self.files += 1
         self.bytes += size
+        self.limits.update(limits)
         if console.value != "unknown":
             self.consoles.append((source, console.value))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tocsin.sources.archive import CODECS, ArchiveError, decompress, recognise
 from tocsin.sources.numbering import Numbering, RereadNumbering, StreamNumbering
 
-__all__ = ["CHUNK", "STDIN", "Log", "Unreadable", "expand", "open_log"]
+__all__ = ["CHUNK", "STDIN", "STDIN_NAME", "Log", "Unreadable", "expand", "open_log"]
 
 CHUNK = 1 << 20
 # Packed input is read in smaller pieces: zlib copies what it has not used yet at every step.
@@ -79,10 +79,10 @@ def _may_be_log(entry: os.DirEntry[str]) -> bool:
         return True  # opening it will say why
 
 
-def open_log(name: str) -> Log:
-    """Open a file, or standard input for "-". Raises OSError or ArchiveError."""
+def open_log(name: str, stdin: str = STDIN_NAME) -> Log:
+    """Open a file, or standard input, called `stdin`, for "-". Raises OSError or ArchiveError."""
     if name == STDIN:
-        return Log(STDIN_NAME, None, os.dup(0))
+        return Log(stdin, None, os.dup(0))
     return Log(name, os.path.abspath(name), os.open(name, os.O_RDONLY | os.O_CLOEXEC))
 
 
