@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.cli_bench import RULES, run
+from tests.cli_program import RULES, run
 
 
 @pytest.fixture(name="rules")
@@ -147,6 +147,12 @@ def test_version():
     assert number[0].isdigit()
 
 
+# `tocsin/__init__.py` imports everything as soon as any module of tocsin is asked for. Strict: the
+# marks must go when its names come by module __getattr__ instead.
+EAGER = pytest.mark.xfail(strict=True, reason="tocsin/__init__.py imports core and rules at once")
+
+
+@EAGER
 def test_version_loads_neither_core_nor_rules():
     code = (
         "import sys\nfrom tocsin.cli.main import main\n"

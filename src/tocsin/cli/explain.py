@@ -6,7 +6,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tocsin.cli.choose import kinds_of
 from tocsin.cli.problems import CLEAN, FAILED, complain, nearest
@@ -14,6 +14,9 @@ from tocsin.cli.rulesets import load
 from tocsin.cli.terminal import wants_colour, width_of
 from tocsin.sinks.printable import printable
 from tocsin.sinks.text import Style
+
+if TYPE_CHECKING:
+    from tocsin.rules.model import Rule
 
 __all__ = ["run"]
 
@@ -37,16 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
     return CLEAN
 
 
-def _by_id(rule: Any) -> str:
+def _by_id(rule: Rule) -> str:
     return str(rule.id)
 
 
-def _has_kind(rule: Any, name: str) -> bool:
+def _has_kind(rule: Rule, name: str) -> bool:
     """The kind itself, or the family it is in: "storage" has all of storage.*."""
     return any(kind == name or kind.startswith(name + ".") for kind in kinds_of([rule]))
 
 
-def _block(rule: Any, style: Style) -> Iterator[str]:
+def _block(rule: Rule, style: Style) -> Iterator[str]:
     if rule.noise:
         yield style.paint("1", rule.id) + "  (noise: these lines are left out)"
         yield from _prose("Why", rule.reason or "", style)
