@@ -6,7 +6,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 ctypedef int64_t offset_t
 
 cdef struct hit_t:
-    # Half-open place of one literal in the scanned block, and which literal it is.
+    # Which literal, and its half-open place in the scanned block. In this order because an array
+    # of hits is also the buffer that Matches shows to numpy: rows of (pattern, start, end).
+    uint32_t pattern
     uint32_t start
     uint32_t end
-    uint32_t pattern

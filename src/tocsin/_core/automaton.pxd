@@ -1,0 +1,46 @@
+"""All matches of many literals in one pass: the Aho-Corasick automaton as a dense table."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from tocsin._core.grow cimport hits_t
+from tocsin._core.matches cimport Matches
+
+
+cdef struct dfa_t:
+    # Next state for (state + class). States are premultiplied by `stride`, so a transition is one
+    # add and one load. A row has one column more than there are classes: in it lies the first
+    # pattern that ends in the state, plus one, or 0.
+    uint32_t *next
+    # Bytes that no pattern tells apart share a class. ignore_case is nothing but this map.
+    uint8_t class_of[256]
+    uint32_t stride
+    uint32_t states
+    # Match states come right after the start state 0: state - 1 < match_span, unsigned, is the
+    # one comparison the scan loop needs.
+    uint32_t match_span
+    # then[p]: the pattern to report after p, plus one; 0 ends the list. Longer patterns come
+    # before shorter ones, equal ones by number.
+    uint32_t *then
+    # How many patterns the list that starts with p has.
+    uint32_t *listed
+    uint32_t *lengths
+    uint32_t longest
+    uint32_t patterns
+
+
+cdef class Automaton:
+    cdef dfa_t dfa
+    cdef readonly tuple patterns
+    cdef readonly bint ignore_case
+    cdef readonly str variant
+
+    # Appends every hit (overlapping, all patterns) of data[0:length) to `out`, ordered by end,
+    # then by start, then by pattern. `length` must fit 32 bits. Never raises; out.failed tells of
+    # lost memory. Thread-safe: the object is immutable.
+    cdef void scan(self, const uint8_t *data, size_t length, hits_t *out) noexcept nogil
+    # How many hits there are; 1 as soon as there is one, if any will do.
+    cdef size_t tally(self, const uint8_t *data, size_t length, bint any_will_do) noexcept nogil
+
+    cdef size_t tally_raw(self, const uint8_t *data, size_t length, bint any_will_do) noexcept
+    cdef int find_into(self, const uint8_t *data, size_t length, Matches found) except -1
+    cdef void find_wide(self, const uint8_t *data, size_t length, Matches found) noexcept nogil

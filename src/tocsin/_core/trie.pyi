@@ -1,0 +1,1 @@
+"""No Python names: the trie is for the other modules of the core."""
