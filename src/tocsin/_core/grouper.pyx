@@ -508,7 +508,7 @@ cdef class Grouper:
         cdef trace_t *t
         cdef trace_t *taken = NULL
         cdef rule_t *rule
-        cdef         cdef uint8_t shape = SHAPE_NONE
+        cdef uint8_t shape = SHAPE_NONE
         cdef bint belongs, shaped = False
         parse_prefix(line.line, line.size, &line.prefix)
         line.host = 0

@@ -64,6 +64,9 @@ cdef class Program:
     cdef readonly bytes fingerprint
     cdef list keep
 
+    cdef void set_bit(self, uint8_t *table, uint32_t a, uint32_t b)
+    cdef int put_text(self, text_t *out, bytes text) except -1
+
     cdef inline bint does_absorb(self, uint32_t a, uint32_t b) noexcept nogil:
         return (self.absorbs[(a * self.rule_count + b) >> 3] >> ((a * self.rule_count + b) & 7)) & 1
 

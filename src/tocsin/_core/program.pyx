@@ -97,10 +97,11 @@ cdef class Program:
     cdef void set_bit(self, uint8_t *table, uint32_t a, uint32_t b):
         table[(a * self.rule_count + b) >> 3] |= 1 << ((a * self.rule_count + b) & 7)
 
-    cdef void put_text(self, text_t *out, bytes text):
+    cdef int put_text(self, text_t *out, bytes text) except -1:
         self.keep.append(text)  # the bytes object owns what out.at points to
         out.at = <const uint8_t *> text
         out.length = len(text)
+        return 0
 
     def __dealloc__(self):
         free(self.entry_first)

@@ -83,3 +83,5 @@ cdef class Trace:
     cdef object _text
     cdef object _bodies
     cdef tuple shape_names
+
+    cdef bint adjoins(self, size_t i)
