@@ -68,6 +68,10 @@ class Variant:
             for key in ("kind", "severity", "title", "signature", "meaning", "advice", "blame")
             if key in row
         }
+        if "meaning" in self.values:
+            self.values["meaning"] = _joined(self.values["meaning"])
+        if "advice" in self.values:
+            self.values["advice"] = tuple(map(_joined, self.values["advice"]))
 
 
 class Example:
@@ -104,8 +108,8 @@ class Rule:
         self.severity: str = row.get("severity", "debug")
         self.titles: tuple[str, ...] = tuple(_texts(row.get("title", ())))
         self.signature: tuple[str, ...] = tuple(row.get("signature", ()))
-        self.meaning: str = row.get("meaning", "")
-        self.advice: tuple[str, ...] = tuple(row.get("advice", ()))
+        self.meaning: str = _joined(row.get("meaning", ""))
+        self.advice: tuple[str, ...] = tuple(map(_joined, row.get("advice", ())))
         self.origin: str = row.get("origin", "any" if self.noise else "kernel")
         self.rank: int = row.get("rank", 0)
         self.lane: str = row.get("lane", "trace")
@@ -166,6 +170,11 @@ class Rule:
         if name not in self._cache:
             self._cache[name] = make()
         return self._cache[name]
+
+
+def _joined(text: str) -> str:
+    """TOML text may be wrapped over lines; what is shown is one."""
+    return " ".join(text.split())
 
 
 def _texts(value: str | list[str] | tuple[str, ...]) -> list[str]:
