@@ -131,6 +131,9 @@ cdef bint parse_frame(const uint8_t *body, uint32_t size, frame_t *out) noexcept
         while q < size and symbol_byte(body[q]):
             q += 1
         if q < size and (body[q] == 41 or body[q] == 43) and q > p + 1:
+            if q - p == 5 and memcmp(body + p, b"(null", 5) == 0:
+                out.raw = True
+                return True
             out.symbol = p + 1
             out.symbol_end = q
             return True

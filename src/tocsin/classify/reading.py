@@ -103,7 +103,7 @@ class TraceReading:
         }
         profile = self.values["blame"]
         if profile is not None and "function" not in raw:
-            fields["function"], module = self._blamed(profile)
+            fields["function"], module = self._blamed(profile, raw.get("at"))
             if module:
                 fields["module"] = module
         elif "function" in raw:
@@ -121,7 +121,9 @@ class TraceReading:
                 return match["reason"].strip() if match else ""
         return None
 
-    def _blamed(self, name: str) -> tuple[str, str | None]:
+    def _blamed(self, name: str, stated: str | None) -> tuple[str, str | None]:
+        """The function to blame and its module; `stated`: the one the first line names, which
+        serves when the trace is missing or holds machinery only."""
         profile = self.blame.profile(name)
         bodies = self.trace.bodies()
         functions: list[str] = []
@@ -150,6 +152,9 @@ class TraceReading:
             section = more.pop(0)
             functions = [frame.function or "" for frame in section]
             modules = [frame.module for frame in section]
+            at = profile.choose(functions)
+        if at is None and stated:
+            functions, modules = [stated], [None]
             at = profile.choose(functions)
         if at is None:
             return CORRUPTED, None
