@@ -37,12 +37,10 @@ class Regex:
         self.pattern = pattern
         self._compiled: re.Pattern[str] | None = None
 
-    def search(self, text: str, start: int = 0, end: int | None = None) -> re.Match[str] | None:
+    def search(self, text: str) -> re.Match[str] | None:
         if self._compiled is None:
             self._compiled = re.compile(self.pattern)
-        if end is None:
-            return self._compiled.search(text, start)
-        return self._compiled.search(text, start, end)
+        return self._compiled.search(text)
 
 
 class Extract:
