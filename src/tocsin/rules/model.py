@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 KINDS = frozenset(
@@ -49,7 +50,7 @@ class Extract:
     __slots__ = ("all", "literals", "match")
 
     def __init__(self, row: dict[str, Any]) -> None:
-        self.literals: tuple[str, ...] = tuple(_texts(row["literal"]))
+        self.literals: tuple[str, ...] = tuple(texts(row["literal"]))
         self.match = Regex(row["match"])
         self.all: bool = row.get("all", False)
 
@@ -60,7 +61,7 @@ class Variant:
     __slots__ = ("literals", "match", "values", "within")
 
     def __init__(self, row: dict[str, Any]) -> None:
-        self.literals: tuple[str, ...] = tuple(_texts(row["literal"]))
+        self.literals: tuple[str, ...] = tuple(texts(row["literal"]))
         self.within: int | None = row.get("within")
         self.match = Regex(row["match"]) if "match" in row else None
         self.values = {
@@ -68,6 +69,10 @@ class Variant:
             for key in ("kind", "severity", "title", "signature", "meaning", "advice", "blame")
             if key in row
         }
+        if "meaning" in self.values:
+            self.values["meaning"] = _joined(self.values["meaning"])
+        if "advice" in self.values:
+            self.values["advice"] = tuple(map(_joined, self.values["advice"]))
 
 
 class Example:
@@ -89,23 +94,27 @@ class Rule:
     """One checked row. ``source`` is the file it came from."""
 
     __slots__ = (
-        "_cache", "absorbs", "advice", "blame", "id", "kind", "meaning", "noise", "origin",
+        "_cache", "_whole", "absorbs", "advice", "blame", "id", "kind", "meaning", "noise", "origin",
         "provisional", "reason", "requires", "row", "severity", "signature", "source", "titles",
         "lane", "rank",
     )  # fmt: skip
 
-    def __init__(self, row: dict[str, Any], source: str) -> None:
+    def __init__(
+        self, row: dict[str, Any], source: str, whole: Callable[[str], dict[str, Any]] | None = None
+    ) -> None:
         self.row = row
+        # Fetches the row with its examples, when `row` came without them.
+        self._whole = whole
         self.source = source
         self.id: str = row["id"]
         self.noise: bool = row.get("noise", False)
         self.reason: str | None = row.get("reason")
         self.kind: str = row.get("kind", "noise")
         self.severity: str = row.get("severity", "debug")
-        self.titles: tuple[str, ...] = tuple(_texts(row.get("title", ())))
+        self.titles: tuple[str, ...] = tuple(texts(row.get("title", ())))
         self.signature: tuple[str, ...] = tuple(row.get("signature", ()))
-        self.meaning: str = row.get("meaning", "")
-        self.advice: tuple[str, ...] = tuple(row.get("advice", ()))
+        self.meaning: str = _joined(row.get("meaning", ""))
+        self.advice: tuple[str, ...] = tuple(map(_joined, row.get("advice", ())))
         self.origin: str = row.get("origin", "any" if self.noise else "kernel")
         self.rank: int = row.get("rank", 0)
         self.lane: str = row.get("lane", "trace")
@@ -130,7 +139,7 @@ class Rule:
     @property
     def literals(self) -> tuple[bytes, ...]:
         """The literals that begin it."""
-        return tuple(text.encode("utf-8") for text in _texts(self.row["start"]["literal"]))
+        return tuple(text.encode("utf-8") for text in texts(self.row["start"]["literal"]))
 
     @property
     def start_match(self) -> Regex | None:
@@ -142,7 +151,7 @@ class Rule:
 
     @property
     def end_literals(self) -> tuple[str, ...]:
-        return tuple(_texts(self.row.get("end", {}).get("literal", ())))
+        return tuple(texts(self.row.get("end", {}).get("literal", ())))
 
     @property
     def extracts(self) -> tuple[Extract, ...]:
@@ -154,13 +163,20 @@ class Rule:
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        return self._once("examples", lambda: tuple(map(Example, self.row.get("example", ()))))
+        return self._once("examples", lambda: tuple(map(Example, self._rows("example"))))
 
     @property
     def counterexamples(self) -> tuple[Example, ...]:
         return self._once(
-            "counterexamples", lambda: tuple(map(Example, self.row.get("counterexample", ())))
+            "counterexamples", lambda: tuple(map(Example, self._rows("counterexample")))
         )
+
+    def _rows(self, key: str) -> list[dict[str, Any]]:
+        if self._whole is not None:
+            self.row = self._whole(self.id)
+            self._whole = None
+        rows: list[dict[str, Any]] = self.row.get(key, [])
+        return rows
 
     def _once(self, name: str, make: Any) -> Any:
         if name not in self._cache:
@@ -168,7 +184,12 @@ class Rule:
         return self._cache[name]
 
 
-def _texts(value: str | list[str] | tuple[str, ...]) -> list[str]:
+def _joined(text: str) -> str:
+    """TOML text may be wrapped over lines; what is shown is one."""
+    return " ".join(text.split())
+
+
+def texts(value: str | list[str] | tuple[str, ...]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
