@@ -1,0 +1,646 @@
+"""Group lines into traces.
+
+One pass, no look-ahead. A line comes in with its place, and with the literals that hit in it; out
+come closed traces, each with the reason it ended. What the literals mean is the program's say,
+what a line looks like is the shapes'; this module decides only who belongs to whom:
+
+  * a *context* is a host, a printk caller and whether lines carry a stamp; reports of other
+    contexts are other reports, and their lines are never swallowed;
+  * in one context at most one report of each *lane* is open; a start that it does not absorb ends
+    it; one-line incidents end nothing and are folded with their like;
+  * a line belongs to the open report if a literal or its shape says so. A line that says nothing
+    is held, and belongs if the report goes on behind it;
+  * after its end line a report still takes follow-ups for a few lines (an oops, then the panic it
+    causes).
+
+Everything that ends a trace is a function of the stream alone (lines, offsets, the log's own
+clock), never of how it was cut into chunks.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memmove
+
+from tocsin._core.grow cimport bytes_push
+from tocsin._core.lines cimport contains, is_blank, is_digit, is_hex, is_word, memmem
+from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER, parse_prefix
+from tocsin._core.program cimport (
+    ANCHOR_BODY, ANCHOR_END, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_CONTINUE, ROLE_END,
+    ROLE_NOISE, ROLE_START, Program, entry_t, rule_t, text_t,
+)
+from tocsin._core.shapes cimport SHAPE_BLANK, SHAPE_NONE
+from tocsin._core.trace cimport (
+    ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_GAP, ENDED_LIMIT, ENDED_LINE,
+    ENDED_NEXT, ENDED_TIME, LINE_CUT, LINE_END, LINE_START, line_t, lines_push, trace_cut,
+    trace_free, trace_new, trace_t,
+)
+from tocsin._core.types cimport hit_t, offset_t
+
+cdef enum:
+    # Lines behind an end line in which a follow-up is still looked for.
+    LINGER_LINES = 8
+    # Held lines: more than this in a row are somebody else's.
+    HELD_LINES = 24
+    # A line of another context counts this much less towards a report's end: with caller ids many
+    # tasks print between two lines of one report.
+    OTHERS_SHARE = 16
+    CONFIDENCE_CERTAIN = 0
+    CONFIDENCE_LIKELY = 1
+    CONFIDENCE_UNVERIFIED = 2
+    # Stamped lines seen before an unstamped one is suspect.
+    STAMPED_ENOUGH = 8
+    STATE_UNKNOWN = 0
+    STATE_BOOTLOADER = 1
+    STATE_BOOTING = 2
+    STATE_UP = 3
+    STATE_EMERGENCY = 4
+    STATE_PANICKED = 5
+    STATE_HALTED = 6
+
+
+cdef void shelf_push(shelf_t *v, trace_t *t) noexcept nogil:
+    cdef size_t room
+    cdef trace_t **at
+    if v.used == v.room:
+        room = v.room * 2 if v.room else 16
+        at = <trace_t **> realloc(v.at, room * sizeof(trace_t *))
+        if at == NULL:
+            v.failed = True
+            trace_free(t)
+            return
+        v.at = at
+        v.room = room
+    v.at[v.used] = t
+    v.used += 1
+
+
+cdef void shelf_free(shelf_t *v) noexcept nogil:
+    cdef size_t i
+    for i in range(v.used):
+        trace_free(v.at[i])
+    free(v.at)
+    v.at = NULL
+    v.used = v.room = 0
+
+
+cdef inline uint64_t hash_bytes(const uint8_t *s, uint32_t n) noexcept nogil:
+    """FNV-1a: host names and fold keys; never 0, which means "none"."""
+    cdef uint64_t h = 14695981039346656037ULL
+    cdef uint32_t i
+    for i in range(n):
+        h = (h ^ s[i]) * 1099511628211ULL
+    return h if h else 1
+
+
+cdef uint64_t skeleton(const uint8_t *s, uint32_t n) noexcept nogil:
+    """Hash of a message without its numbers: equal for lines that differ in nothing else."""
+    cdef uint64_t h = 14695981039346656037ULL
+    cdef uint32_t i = 0, j
+    cdef bint digit
+    while i < n:
+        if is_hex(s[i]) and (i == 0 or not is_word(s[i - 1])):
+            j = i
+            digit = False
+            while j < n and (is_hex(s[j]) or (j == i + 1 and s[i] == 48 and (s[j] | 32) == 120)):
+                digit = digit or is_digit(s[j])
+                j += 1
+            if digit and (is_digit(s[i]) or j - i >= 8):
+                h = (h ^ 35) * 1099511628211ULL
+                i = j
+                continue
+        h = (h ^ s[i]) * 1099511628211ULL
+        i += 1
+    return h if h else 1
+
+
+cdef class Grouper:
+
+    def __cinit__(self, Program program not None):
+        self.program = program
+        self.state = STATE_UNKNOWN
+        self.boot = 0
+
+    def __dealloc__(self):
+        shelf_free(&self.open)
+        shelf_free(&self.folds)
+        shelf_free(&self.closed)
+
+    # -- what the literals say ---------------------------------------------------------------
+
+    cdef bint entry_holds(self, input_t *line, hit_t hit, uint32_t entry) noexcept nogil:
+        cdef entry_t *e = &self.program.entries[entry]
+        cdef uint32_t start = hit.start - line.base, end = hit.end - line.base, i
+        cdef const uint8_t *s = line.line
+        cdef text_t *text
+        if start < line.prefix.body:
+            # A literal may begin with the blank that the prefix took: the body is what counts.
+            if start + 1 < line.prefix.body or e.anchor == ANCHOR_WORD:
+                return False
+        if e.anchor == ANCHOR_BODY:
+            i = line.prefix.body
+            while i < start and is_blank(s[i]):
+                i += 1
+            if i < start:
+                return False
+        elif e.anchor == ANCHOR_WORD:
+            if start > line.prefix.body and is_word(s[start - 1]):
+                return False
+        elif e.anchor == ANCHOR_END:
+            i = line.size
+            while i > end and (is_blank(s[i - 1]) or s[i - 1] == 13):
+                i -= 1
+            if i > end:
+                return False
+        elif e.anchor == ANCHOR_PROMPT:
+            # `<host> login:` and nothing else in front; a name typed behind it is no matter.
+            if line.prefix.syslog or line.prefix.stamped:
+                return False
+            if start == line.prefix.body or start - line.prefix.body > 253:
+                return False
+            for i in range(line.prefix.body, start):
+                if not (is_word(s[i]) or s[i] == 45 or s[i] == 46):
+                    return False
+        for i in range(e.also, e.also_end):
+            text = &self.program.texts[i]
+            if not contains(s, line.size, text.at, text.length):
+                return False
+        for i in range(e.also_end, e.not_end):
+            text = &self.program.texts[i]
+            if contains(s, line.size, text.at, text.length):
+                return False
+        return True
+
+    cdef void judge(self, input_t *line, verdict_t *out) noexcept nogil:
+        cdef size_t i, k
+        cdef uint32_t e
+        cdef entry_t *entry
+        cdef int best = -2147483648
+        cdef int starts[32]
+        cdef int weights[32]
+        cdef size_t start_count = 0
+        cdef int noises[8]
+        cdef size_t noise_count = 0
+        cdef bint muted
+        out.noise = False
+        out.start = -1
+        out.roles = 0
+        out.console = -1
+        for i in range(line.hit_count):
+            for e in range(
+                self.program.entry_first[line.hits[i].pattern],
+                self.program.entry_first[line.hits[i].pattern + 1],
+            ):
+                entry = &self.program.entries[e]
+                if entry.role == ROLE_START:
+                    if not (self.program.rules[entry.rule].origins & line.prefix.origin):
+                        continue
+                    if start_count < 32 and self.entry_holds(line, line.hits[i], e):
+                        starts[start_count] = entry.rule
+                        weights[start_count] = entry.weight
+                        start_count += 1
+                elif entry.role == ROLE_NOISE:
+                    if noise_count < 8 and self.entry_holds(line, line.hits[i], e):
+                        noises[noise_count] = entry.rule
+                        noise_count += 1
+                elif entry.role == ROLE_CONSOLE:
+                    if line.prefix.origin != ORIGIN_USER and self.entry_holds(line, line.hits[i], e):
+                        out.console = entry.rule
+                elif out.roles < 32 and self.entry_holds(line, line.hits[i], e):
+                    out.rule[out.roles] = entry.rule
+                    out.role[out.roles] = entry.role
+                    out.roles += 1
+        for k in range(noise_count):
+            if self.program.rules[noises[k]].mutes_all:
+                out.noise = True
+        for i in range(start_count):
+            muted = out.noise
+            for k in range(noise_count):
+                muted = muted or self.program.does_mute(noises[k], starts[i])
+            if not muted and weights[i] > best:
+                best = weights[i]
+                out.start = starts[i]
+        # Noise that silenced the only start of a line leaves nothing of it.
+        if start_count and out.start < 0 and noise_count:
+            out.noise = True
+
+    cdef void set_console(self, int row, input_t *line) noexcept nogil:
+        cdef uint8_t to = self.program.consoles[row].state, now = self.state
+        cdef bint new_boot = self.program.consoles[row].new_boot
+        if line.prefix.syslog:
+            return  # a central log tells of many machines, not of this console
+        if new_boot:
+            # Firmware, then the kernel's banner: one boot. Anything later than these and again
+            # one of them: the next boot.
+            if not (now == STATE_UNKNOWN or now == STATE_BOOTLOADER):
+                self.boot += 1
+                self.close_host(line.host, ENDED_BOOT)
+            self.state = to
+        elif to == STATE_PANICKED:
+            self.state = to
+        elif to == STATE_HALTED:
+            if now != STATE_PANICKED:
+                self.state = to
+        elif to == STATE_UP:
+            # A quiet boot shows nothing before its prompt.
+            if now == STATE_PANICKED or now == STATE_HALTED:
+                self.boot += 1
+                self.close_host(line.host, ENDED_BOOT)
+            self.state = to
+        elif to == STATE_EMERGENCY:
+            if now != STATE_PANICKED:
+                self.state = to
+        elif now == STATE_UNKNOWN or (to == STATE_BOOTING and now == STATE_BOOTLOADER):
+            self.state = to
+
+    # -- traces ------------------------------------------------------------------------------
+
+    cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil:
+        cdef uint32_t i
+        if t.host != line.host or t.stamped != line.prefix.stamped:
+            return False
+        if t.caller_kind == line.prefix.caller_kind and t.caller == line.prefix.caller:
+            return True
+        for i in range(t.alias_count):
+            if line.prefix.caller_kind and t.aliases[i] == (
+                line.prefix.caller ^ (<uint32_t> line.prefix.caller_kind << 24)
+            ):
+                return True
+        return False
+
+    cdef bint joins(self, trace_t *t, input_t *line, uint8_t *shape, bint *shaped) noexcept nogil:
+        """A line of another caller that answers this report's request for backtraces."""
+        if (
+            not t.any_caller or t.host != line.host or t.stamped != line.prefix.stamped
+            or not t.caller_kind or not line.prefix.caller_kind or t.alias_count >= 16
+        ):
+            return False
+        if not shaped[0]:
+            shape[0] = self.program.shapes.shape_of(
+                line.line + line.prefix.body, line.size - line.prefix.body
+            )
+            shaped[0] = True
+        if shape[0] != self.program.shapes.reply:
+            return False
+        t.aliases[t.alias_count] = line.prefix.caller ^ (
+            <uint32_t> line.prefix.caller_kind << 24
+        )
+        t.alias_count += 1
+        return True
+
+    cdef void take(
+        self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure
+    ) noexcept nogil:
+        cdef line_t row
+        if shape == self.program.shapes.request and shape:
+            t.any_caller = True
+        if flags & LINE_START and rule == t.rule and t.total and not t.folded:
+            t.count += 1  # the same again inside it: a storm told as one
+        if sure:
+            t.total += 1
+            t.foreign = 0
+            t.others = 0
+            t.last_end = line.offset + line.size
+            if line.prefix.clock == t.clock and line.prefix.time > t.last_time:
+                t.last_time = line.prefix.time
+        if t.lines.used >= self.limits.trace_lines or t.text.used + line.size > self.limits.trace_bytes:
+            # Full: only lines that a literal speaks for still find room, in a reserve.
+            if not flags or t.text.used + line.size > self.limits.trace_bytes + (
+                self.limits.trace_bytes >> 2
+            ) or t.lines.used >= self.limits.trace_lines + (self.limits.trace_lines >> 2):
+                if sure:
+                    t.dropped += 1
+                    t.sure_lines = t.lines.used
+                    t.sure_text = t.text.used
+                return
+        row.offset = line.offset
+        row.at = <uint32_t> t.text.used
+        row.length = line.size
+        row.body = line.prefix.body
+        row.rule = rule
+        row.shape = shape
+        row.flags = flags | (LINE_CUT if line.cut else 0)
+        bytes_push(&t.text, line.line, line.size)
+        lines_push(&t.lines, row)
+        if sure:
+            t.sure_lines = t.lines.used
+            t.sure_text = t.text.used
+
+    cdef trace_t *begin(self, input_t *line, int rule) noexcept nogil:
+        cdef trace_t *t = trace_new()
+        cdef uint32_t n
+        if t == NULL:
+            self.closed.failed = True
+            return NULL
+        self.serial += 1
+        t.serial = self.serial
+        t.rule = rule
+        t.lane = self.program.rules[rule].lane
+        t.provisional = self.program.rules[rule].provisional
+        t.host = line.host
+        n = line.prefix.host_end - line.prefix.host
+        t.host_size = <uint8_t> (n if n < 64 else 64)
+        memcpy(t.host_name, line.line + line.prefix.host, t.host_size)
+        t.stamped = line.prefix.stamped
+        t.caller_kind = line.prefix.caller_kind
+        t.caller = line.prefix.caller
+        t.clock = line.prefix.clock
+        t.first_time = t.last_time = line.prefix.time
+        t.level = line.prefix.level
+        t.count = 1
+        t.boot = -1 if line.prefix.syslog else self.boot
+        if line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL:
+            t.confidence = CONFIDENCE_CERTAIN
+        elif self.stamped_seen >= STAMPED_ENOUGH and not (
+            self.program.rules[rule].origins & ORIGIN_USER
+        ):
+            t.confidence = CONFIDENCE_UNVERIFIED
+        else:
+            t.confidence = CONFIDENCE_LIKELY
+        return t
+
+    cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil:
+        cdef trace_t *t = shelf.at[i]
+        cdef size_t k
+        memmove(&shelf.at[i], &shelf.at[i + 1], (shelf.used - i - 1) * sizeof(trace_t *))
+        shelf.used -= 1
+        trace_cut(t)
+        if t.provisional:
+            # Nothing took it over. If it took in a start of its own standing, it is that.
+            for k in range(t.lines.used):
+                if t.lines.at[k].flags & LINE_START and not (
+                    self.program.rules[t.lines.at[k].rule].provisional
+                ):
+                    t.rule = t.lines.at[k].rule
+                    t.provisional = False
+                    break
+            if t.provisional:
+                trace_free(t)
+                return
+        t.reason = ENDED_END if t.ended else reason
+        if t.folded and reason != ENDED_EVICTED:
+            t.reason = ENDED_LINE
+        if reason == ENDED_EVICTED:
+            self.evicted += 1
+        shelf_push(&self.closed, t)
+
+    cdef void close_host(self, uint64_t host, uint8_t reason) noexcept nogil:
+        cdef size_t i = 0
+        while i < self.open.used:
+            if self.open.at[i].host == host:
+                self.close(&self.open, i, reason)
+            else:
+                i += 1
+        i = 0
+        while i < self.folds.used:
+            if self.folds.at[i].host == host:
+                self.close(&self.folds, i, reason)
+            else:
+                i += 1
+
+    cdef void end_all(self, uint8_t reason) noexcept nogil:
+        cdef size_t a, b
+        # In order of opening, reports and folds together.
+        while self.open.used or self.folds.used:
+            if self.open.used and (
+                not self.folds.used or self.open.at[0].serial < self.folds.at[0].serial
+            ):
+                self.close(&self.open, 0, reason)
+            else:
+                self.close(&self.folds, 0, reason)
+
+    cdef void expire(self, offset_t now) noexcept nogil:
+        """Close what has had no line for too many bytes, in the order in which it fell due."""
+        cdef size_t i, which
+        cdef offset_t due, first
+        cdef int shelf
+        while True:
+            shelf = 0
+            first = now
+            which = 0
+            for i in range(self.open.used):
+                due = self.open.at[i].last_end + self.limits.gap_bytes
+                if due < first:
+                    first = due
+                    which = i
+                    shelf = 1
+            for i in range(self.folds.used):
+                due = self.folds.at[i].last_end + self.limits.fold_bytes
+                if due < first:
+                    first = due
+                    which = i
+                    shelf = 2
+            if shelf == 0:
+                return
+            self.close(&self.open if shelf == 1 else &self.folds, which, ENDED_GAP)
+
+    cdef void fold(self, input_t *line, int rule) noexcept nogil:
+        cdef rule_t *r = &self.program.rules[rule]
+        cdef uint64_t key = 0
+        cdef const uint8_t *at
+        cdef uint32_t p, q
+        cdef size_t i
+        cdef trace_t *t
+        if r.fold_after.length:
+            at = <const uint8_t *> memmem(
+                line.line, line.size, r.fold_after.at, r.fold_after.length
+            )
+            if at != NULL:
+                p = <uint32_t> (at - line.line) + r.fold_after.length
+                q = p
+                while q < line.size and not is_blank(line.line[q]) and line.line[q] not in (
+                    44, 58, 59, 41, 93, 46, 61, 13
+                ):
+                    q += 1
+                key = hash_bytes(line.line + p, q - p)
+        if key == 0:
+            key = skeleton(line.line + line.prefix.body, line.size - line.prefix.body)
+        for i in range(self.folds.used):
+            t = self.folds.at[i]
+            if t.rule == rule and t.fold_key == key and t.host == line.host:
+                if (
+                    t.clock == line.prefix.clock and t.clock
+                    and line.prefix.time - t.last_time > self.limits.fold_seconds
+                ):
+                    self.close(&self.folds, i, ENDED_TIME)
+                    break
+                t.count += 1
+                t.last_end = line.offset + line.size
+                if t.lines.used < self.limits.fold_lines:
+                    self.take(t, line, SHAPE_NONE, LINE_START, rule, True)
+                elif t.clock == line.prefix.clock and line.prefix.time > t.last_time:
+                    t.last_time = line.prefix.time
+                return
+        t = self.begin(line, rule)
+        if t == NULL:
+            return
+        t.folded = True
+        t.fold_key = key
+        self.take(t, line, SHAPE_NONE, LINE_START, rule, True)
+        if self.folds.used >= self.limits.folds:
+            self.close(&self.folds, 0, ENDED_EVICTED)
+        shelf_push(&self.folds, t)
+
+    cdef void pass_by(self, input_t *line, trace_t *taken, bint same) noexcept nogil:
+        """Count a line against the reports of its host that did not take it.
+
+        `same`: a line that says nothing weighs fully on the reports of its context; noise and
+        one-line incidents, which may come in floods, weigh like another context's.
+        """
+        cdef size_t i = 0
+        cdef trace_t *t
+        cdef uint32_t most
+        while i < self.open.used:
+            t = self.open.at[i]
+            if t == taken or t.host != line.host:
+                i += 1
+                continue
+            most = LINGER_LINES if t.ended else self.program.rules[t.rule].gap_lines
+            if same and self.same_context(t, line):
+                t.foreign += 1
+            else:
+                t.others += 1
+            if t.foreign > most or t.others > most * OTHERS_SHARE:
+                self.close(&self.open, i, ENDED_GAP)
+            else:
+                i += 1
+
+    cdef void line(self, input_t *line) noexcept nogil:
+        cdef verdict_t v
+        cdef size_t i, k
+        cdef trace_t *t
+        cdef trace_t *taken = NULL
+        cdef rule_t *rule
+        cdef uint8_t shape = SHAPE_NONE
+        cdef bint belongs, shaped = False
+        parse_prefix(line.line, line.size, &line.prefix)
+        line.host = 0
+        if line.prefix.host_end > line.prefix.host:
+            line.host = hash_bytes(
+                line.line + line.prefix.host, line.prefix.host_end - line.prefix.host
+            )
+        if line.prefix.stamped:
+            self.stamped_seen += 1
+        self.expire(line.offset)
+        self.judge(line, &v)
+        if v.console >= 0 and not v.noise:
+            self.set_console(v.console, line)
+        # The log's own clock: a long silence ends a report.
+        i = 0
+        while i < self.open.used:
+            t = self.open.at[i]
+            if (
+                t.host == line.host and t.clock and t.clock == line.prefix.clock
+                and line.prefix.time - t.last_time > self.program.rules[t.rule].gap_seconds
+            ):
+                self.close(&self.open, i, ENDED_TIME)
+            else:
+                i += 1
+        # (1) The end of an open report, before noise and before starts: the end line of a panic
+        # holds the panic's own start.
+        for i in range(self.open.used):
+            t = self.open.at[i]
+            if not self.same_context(t, line):
+                continue
+            for k in range(v.roles):
+                if v.role[k] == ROLE_END and <int> v.rule[k] == t.rule:
+                    taken = t
+                    break
+            if taken != NULL:
+                shape = self.program.shapes.shape_of(
+                    line.line + line.prefix.body, line.size - line.prefix.body
+                )
+                self.take(t, line, shape, LINE_END, -1, True)
+                t.ended = True
+                self.pass_by(line, taken, True)
+                return
+        # (2) Noise starts nothing and belongs to nobody.
+        if v.noise:
+            self.pass_by(line, NULL, False)
+            return
+        # (3) Starts.
+        if v.start >= 0:
+            rule = &self.program.rules[v.start]
+            for i in range(self.open.used):
+                t = self.open.at[self.open.used - 1 - i]
+                if not self.same_context(t, line):
+                    continue
+                if t.provisional and rule.report and not rule.provisional and rule.lane == t.lane:
+                    t.rule = v.start  # takes over: the lines so far are its opening
+                    t.provisional = False
+                    t.count = 0  # counted again by its own start
+                    taken = t
+                    break
+                if t.provisional and not rule.report:
+                    taken = t
+                    break
+                if self.program.does_absorb(t.rule, v.start):
+                    taken = t
+                    break
+            if taken != NULL:
+                shape = self.program.shapes.shape_of(
+                    line.line + line.prefix.body, line.size - line.prefix.body
+                )
+                self.take(taken, line, shape, LINE_START, v.start, True)
+                self.pass_by(line, taken, True)
+                return
+            if not rule.report:
+                self.fold(line, v.start)
+                self.pass_by(line, NULL, False)
+                return
+            i = 0
+            while i < self.open.used:
+                t = self.open.at[i]
+                if self.same_context(t, line) and t.lane == rule.lane:
+                    self.close(&self.open, i, ENDED_NEXT)
+                else:
+                    i += 1
+            t = self.begin(line, v.start)
+            if t == NULL:
+                return
+            self.take(t, line, SHAPE_NONE, LINE_START, v.start, True)
+            self.pass_by(line, NULL, False)
+            if self.open.used >= self.limits.traces:
+                self.close(&self.open, 0, ENDED_EVICTED)
+            shelf_push(&self.open, t)
+            return
+        if self.open.used == 0:
+            return
+        # (4) Continuation: a literal, or the shape; the latest report of the context first.
+        for i in range(self.open.used):
+            t = self.open.at[self.open.used - 1 - i]
+            if not self.same_context(t, line):
+                if not self.joins(t, line, &shape, &shaped):
+                    continue
+            if not shaped:
+                shape = self.program.shapes.shape_of(
+                    line.line + line.prefix.body, line.size - line.prefix.body
+                )
+                shaped = True
+            belongs = False
+            for k in range(v.roles):
+                if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
+                    belongs = True
+            if belongs:
+                self.take(t, line, shape, 0, -1, True)
+                taken = t
+                break
+            if shape == SHAPE_BLANK:
+                if t.foreign <= HELD_LINES:
+                    self.take(t, line, shape, 0, -1, False)
+                taken = NULL
+                break
+            if (self.program.rules[t.rule].shapes >> shape) & 1:
+                self.take(t, line, shape, 0, -1, True)
+                taken = t
+                break
+            if t.foreign < HELD_LINES and not t.ended:
+                self.take(t, line, shape, 0, -1, False)
+                break
+        if taken != NULL and taken.total > self.limits.trace_total:
+            for i in range(self.open.used):
+                if self.open.at[i] == taken:
+                    taken.dropped += 1
+                    self.close(&self.open, i, ENDED_LIMIT)
+                    break
+            taken = NULL
+        self.pass_by(line, taken, True)

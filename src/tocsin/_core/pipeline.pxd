@@ -1,0 +1,29 @@
+from libc.stdint cimport uint8_t, uint64_t
+
+from tocsin._core.grouper cimport Grouper
+from tocsin._core.grow cimport bytes_t, hits_t
+from tocsin._core.program cimport Program
+from tocsin._core.types cimport offset_t
+
+cdef class Pipeline:
+    cdef Program program
+    cdef Grouper grouper
+    cdef bytes_t carry          # the unfinished last line, at most line_bytes of it
+    cdef hits_t hits            # scratch: hits of the block at work
+    cdef offset_t at            # stream offset of the first byte not yet judged (carry's start)
+    cdef bint inside            # what comes next is the rest of an over-long line
+    cdef uint64_t overlong
+    cdef bint busy
+
+    cdef void run(self, const uint8_t *data, size_t size) noexcept nogil
+    cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil
+    cdef void piece(self, const uint8_t *data, size_t size) noexcept nogil
+    cdef bint is_header(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil
+    cdef bint syslog_like(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil
+    cdef void one_line(
+        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t *hit
+    ) noexcept nogil
+    cdef void segment(
+        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t low, size_t high
+    ) noexcept nogil
+    cdef list drain(self)

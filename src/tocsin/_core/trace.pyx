@@ -1,0 +1,223 @@
+"""A closed trace: the lines of one report with their places, as Python sees it.
+
+The grouper fills a `trace_t`; `Trace` owns it from the moment it is closed. Everything here is a
+view computed when asked for: a caller that only counts incidents never pays for their text.
+"""
+
+from libc.stdlib cimport calloc, free, realloc
+from libc.stdint cimport uint8_t, uint32_t
+
+from tocsin._core.grow cimport bytes_free
+from tocsin._core.shapes cimport SHAPE_FRAME, frame_t, parse_frame
+
+
+cdef trace_t *trace_new() noexcept nogil:
+    return <trace_t *> calloc(1, sizeof(trace_t))
+
+
+cdef void trace_free(trace_t *trace) noexcept nogil:
+    if trace != NULL:
+        bytes_free(&trace.text)
+        free(trace.lines.at)
+        free(trace)
+
+
+cdef void trace_cut(trace_t *trace) noexcept nogil:
+    """Forget the held lines at the end: nothing confirmed them."""
+    trace.lines.used = trace.sure_lines
+    trace.text.used = trace.sure_text
+
+
+cdef void lines_push(lines_t *v, line_t item) noexcept nogil:
+    cdef size_t room
+    cdef line_t *at
+    if v.used == v.room:
+        room = v.room * 2 if v.room else 16
+        at = <line_t *> realloc(v.at, room * sizeof(line_t))
+        if at == NULL:
+            v.failed = True
+            return
+        v.at = at
+        v.room = room
+    v.at[v.used] = item
+    v.used += 1
+
+
+cdef class Trace:
+    """One closed trace. Not made by hand: the pipeline returns them."""
+
+    def __dealloc__(self):
+        trace_free(self.c)
+
+    def __len__(self):
+        return self.c.lines.used
+
+    @property
+    def rule(self):
+        """Number of the rule that named it."""
+        return self.c.rule
+
+    @property
+    def ended(self):
+        return self.c.reason
+
+    @property
+    def dropped(self):
+        """Lines that belonged to it and were not kept, because of a limit."""
+        return self.c.dropped
+
+    @property
+    def cut(self):
+        """A line of it was longer than the line limit."""
+        cdef size_t i
+        for i in range(self.c.lines.used):
+            if self.c.lines.at[i].flags & LINE_CUT:
+                return True
+        return False
+
+    @property
+    def count(self):
+        return self.c.count
+
+    @property
+    def confidence(self):
+        return self.c.confidence
+
+    @property
+    def level(self):
+        """Level the kernel printed on its first line, or None."""
+        return None if self.c.level < 0 else self.c.level
+
+    @property
+    def time(self):
+        """(seconds, clock) of the first line; clock 0 none, 1 kernel, 2 wall."""
+        return self.c.first_time, self.c.clock
+
+    @property
+    def last_time(self):
+        return self.c.last_time
+
+    @property
+    def host(self):
+        if self.c.host_size == 0:
+            return None
+        return self.c.host_name[:self.c.host_size].decode("utf-8", "backslashreplace")
+
+    @property
+    def caller(self):
+        if self.c.caller_kind == 0:
+            return None
+        return f"{chr(self.c.caller_kind)}{self.c.caller}"
+
+    @property
+    def boot(self):
+        return None if self.c.boot < 0 else self.c.boot
+
+    def spans(self):
+        """Byte ranges of the kept lines in the stream, half-open, adjoining ones merged.
+
+        A line's range ends before its line end; lines that follow one another directly (only
+        line ends between them) are one range.
+        """
+        cdef size_t i
+        cdef line_t *line
+        out = []
+        start = end = -1
+        for i in range(self.c.lines.used):
+            line = &self.c.lines.at[i]
+            if start >= 0 and line.offset >= end and line.offset - end <= 4 and self.adjoins(i):
+                end = line.offset + line.length
+                continue
+            if start >= 0:
+                out.append((start, end))
+            start = line.offset
+            end = start + line.length
+        if start >= 0:
+            out.append((start, end))
+        return tuple(out)
+
+    cdef bint adjoins(self, size_t i):
+        # Between the two lie at most a few line-end bytes; a shorter foreign line cannot, because
+        # a line in between has an offset of its own and at least one byte more than a line end.
+        cdef line_t *a = &self.c.lines.at[i - 1]
+        cdef line_t *b = &self.c.lines.at[i]
+        return b.offset - (a.offset + a.length) <= 4
+
+    def lines(self):
+        """The kept lines as bytes, prefix kept, line end not."""
+        cdef size_t i
+        cdef line_t *line
+        out = []
+        for i in range(self.c.lines.used):
+            line = &self.c.lines.at[i]
+            out.append((<char *> self.c.text.at)[line.at:line.at + line.length])
+        return tuple(out)
+
+    def bodies(self):
+        """The messages (prefix stripped), decoded as Latin-1: one character a byte."""
+        cdef size_t i
+        cdef line_t *line
+        if self._bodies is None:
+            out = []
+            for i in range(self.c.lines.used):
+                line = &self.c.lines.at[i]
+                out.append(
+                    (<char *> self.c.text.at)[line.at + line.body:line.at + line.length]
+                    .decode("latin-1")
+                )
+            self._bodies = out
+        return self._bodies
+
+    def text(self):
+        """The messages joined by newlines."""
+        if self._text is None:
+            self._text = "\n".join(self.bodies())
+        return self._text
+
+    def shapes(self):
+        """The lines' shapes, by name."""
+        cdef size_t i
+        return [self.shape_names[self.c.lines.at[i].shape] for i in range(self.c.lines.used)]
+
+    def starts(self):
+        """(line number, rule number) of every start in it, its own and those it took in."""
+        cdef size_t i
+        return [
+            (i, self.c.lines.at[i].rule)
+            for i in range(self.c.lines.used)
+            if self.c.lines.at[i].flags & LINE_START
+        ]
+
+    def frames(self):
+        """Stack frames: (line, function, offset, size, module, source, reliable, inlined).
+
+        Offsets are ints or None; module and source ("mm/slub.c:12") are str or None. Frames
+        without a symbol have function None.
+        """
+        cdef size_t i
+        cdef line_t *line
+        cdef frame_t f
+        cdef const uint8_t *body
+        out = []
+        for i in range(self.c.lines.used):
+            line = &self.c.lines.at[i]
+            if line.shape != SHAPE_FRAME:
+                continue
+            body = self.c.text.at + line.at + line.body
+            if not parse_frame(body, line.length - line.body, &f):
+                continue
+            function = offset = size = module = source = None
+            if f.symbol_end > f.symbol:
+                function = (<char *> body)[f.symbol:f.symbol_end].decode("latin-1")
+            if f.offsets_end > f.offsets:
+                parts = (<char *> body)[f.offsets:f.offsets_end].split(b"/")
+                offset = int(parts[0], 16)
+                size = int(parts[1], 16) if len(parts) > 1 and len(parts[1]) > 2 else None
+            if f.module_end > f.module:
+                module = (<char *> body)[f.module:f.module_end].decode("latin-1")
+            if f.source_end > f.source:
+                source = (<char *> body)[f.source:f.source_end].decode("latin-1")
+            out.append(
+                (i, function, offset, size, module, source, not f.unreliable, bool(f.inlined))
+            )
+        return out

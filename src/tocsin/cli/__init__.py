@@ -1,0 +1,1 @@
+"""The command line: a user of the public API like any other."""

@@ -1,0 +1,1 @@
+"""Rules are data: TOML families, checked rows, and the tables the core runs on."""

@@ -1,0 +1,1 @@
+"""Where console bytes come from."""
