@@ -38,6 +38,7 @@ class Ruleset(Sequence[Rule]):
         self._rules = tuple(rules)
         self._by_id = {rule.id: rule for rule in self._rules}
         self.blame = blame
+        self.consoles = tuple(consoles)
         self._shape_names = [*GRAMMAR_SHAPES, *shapes["shape"]]
         self._groups = shapes["group"]
         self._resolve()
