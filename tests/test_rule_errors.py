@@ -220,6 +220,20 @@ BAD = {
         f"no {key}": (rule(**{key: None}), PIPE, key, "missing")
         for key in ("kind", "severity", "title", "meaning", "advice")
     },
+    "no title in the list": (rule(title="[]"), PIPE, "title", "at least one title"),
+    "an empty title": (rule(title='["a", ""]'), PIPE, "title", "none of them empty"),
+    "variant with an empty title": (
+        rule("[[rule.variant]]\nliteral = 'abc'\ntitle = ''\n"), PIPE, "variant[0].title",
+        "none of them empty",
+    ),
+    "kind with a blank": (
+        rule(kind='"big trouble"'), PIPE, "kind", "joined by dots and dashes, got 'big trouble'",
+    ),
+    "variant of an odd kind": (
+        rule("[[rule.variant]]\nliteral = 'abc'\nkind = 'X'\n"), PIPE, "variant[0].kind", "got 'X'",
+    ),
+    "an empty text in also": (rule(start={"also": "''"}), PIPE, "start.also", "is empty"),
+    "a line end in not": (rule(start={"not": '"a\\n"'}), PIPE, "start.not", "line end"),
     "title with a stray brace": (
         rule(title='"Pipe {pipe"'), PIPE, "title", "write {{ and }} for braces",
     ),
@@ -359,7 +373,12 @@ def test_a_user_rule_stands_beside_the_builtin_ones(tmp_path, builtin):
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"(?P<pipe>(?:a+b)+)c", r"(?P<pipe>(?:[0-9]{1,3}\.){3}\d+)", r"(?:x+|yy)(?P<pipe>z*)", r"(?P<pipe>(?:\w+,)*\w+)"],
-)  # fmt: skip
+    [
+        r"(?P<pipe>(?:a+b)+)c",
+        r"(?P<pipe>(?:[0-9]{1,3}\.){3}\d+)",
+        r"(?:x+|yy)(?P<pipe>z*)",
+        r"(?P<pipe>(?:\w+,)*\w+)",
+    ],
+)
 def test_harmless_repeats_are_taken(tmp_path, pattern):
     assert len(load(tmp_path, rule(start={"match": f"'{pattern}'"}))) == 1

@@ -77,10 +77,15 @@ class Ruleset(Sequence[Rule]):
                 for name in names:
                     if name not in self._by_id and not self._family(name):
                         raise RuleError(rule.source, rule.id, key, f'no rule "{name}"')
-            if rule.blame is not None and rule.blame not in self.blame["profile"]:
-                raise RuleError(
-                    rule.source, rule.id, "blame", f'no profile "{rule.blame}" in blame.toml'
-                )
+            variants = enumerate(rule.row.get("variant", ()))
+            for key, profile in (
+                ("blame", rule.blame),
+                *((f"variant[{n}].blame", variant.get("blame")) for n, variant in variants),
+            ):
+                if profile is not None and profile not in self.blame["profile"]:
+                    raise RuleError(
+                        rule.source, rule.id, key, f'no profile "{profile}" in blame.toml'
+                    )
 
     def _family(self, name: str) -> list[int]:
         """Numbers of the rules that `name` means: an id, or a prefix ending in `*`."""
