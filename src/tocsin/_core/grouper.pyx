@@ -630,7 +630,7 @@ cdef class Grouper:
                 self.take(t, line, shape, 0, -1, True)
                 taken = t
                 break
-            if shape == SHAPE_NONE and t.foreign < HELD_LINES and not t.ended:
+            if t.foreign < HELD_LINES and not t.ended:
                 self.take(t, line, shape, 0, -1, False)
                 break
         if taken != NULL and taken.total > self.limits.trace_total:

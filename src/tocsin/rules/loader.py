@@ -189,15 +189,17 @@ def load_rules(*paths: str | os.PathLike[str], builtin: bool = True) -> Ruleset:
     for group in groups:
         seen: dict[str, str] = {}
         for path in group:
-            rows, console_rows = parse_file(path)
+            # A built-in family goes by its name, a user's file by the path it was given as.
+            name = path.name if path.parent == BUILTIN else str(path)
+            rows, console_rows = parse_file(path, name)
             consoles += console_rows
             for row in rows:
                 if row["id"] in seen:
                     raise RuleError(
-                        path.name, row["id"], "id", f"stands in {seen[row['id']]} already"
+                        name, row["id"], "id", f"stands in {seen[row['id']]} already"
                     )
-                seen[row["id"]] = path.name
-                rules[row["id"]] = Rule(row, path.name)
+                seen[row["id"]] = name
+                rules[row["id"]] = Rule(row, name)
     return Ruleset(
         rules.values(), consoles, read_toml(BUILTIN / "shapes.toml"),
         read_toml(BUILTIN / "blame.toml"),

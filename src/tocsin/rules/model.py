@@ -32,12 +32,10 @@ class Regex:
         self.pattern = pattern
         self._compiled: re.Pattern[str] | None = None
 
-    def search(self, text: str, start: int = 0, end: int | None = None) -> re.Match[str] | None:
+    def search(self, text: str) -> re.Match[str] | None:
         if self._compiled is None:
             self._compiled = re.compile(self.pattern)
-        if end is None:
-            return self._compiled.search(text, start)
-        return self._compiled.search(text, start, end)
+        return self._compiled.search(text)
 
 
 class Extract:
@@ -65,6 +63,10 @@ class Variant:
             for key in ("kind", "severity", "title", "signature", "meaning", "advice", "blame")
             if key in row
         }
+        if "meaning" in self.values:
+            self.values["meaning"] = _joined(self.values["meaning"])
+        if "advice" in self.values:
+            self.values["advice"] = tuple(map(_joined, self.values["advice"]))
 
 
 class Example:
@@ -117,8 +119,8 @@ class Rule:
         self.severity: str = row.get("severity", "debug")
         self.titles: tuple[str, ...] = tuple(_texts(row.get("title", ())))
         self.signature: tuple[str, ...] = tuple(row.get("signature", ()))
-        self.meaning: str = row.get("meaning", "")
-        self.advice: tuple[str, ...] = tuple(row.get("advice", ()))
+        self.meaning: str = _joined(row.get("meaning", ""))
+        self.advice: tuple[str, ...] = tuple(map(_joined, row.get("advice", ())))
         self.origin: str = row.get("origin", "any" if self.noise else "kernel")
         self.rank: int = row.get("rank", 0)
         self.lane: str = row.get("lane", "trace")
@@ -179,6 +181,11 @@ class Rule:
         if name not in self._cache:
             self._cache[name] = make()
         return self._cache[name]
+
+
+def _joined(text: str) -> str:
+    """TOML text may be wrapped over lines; what is shown is one."""
+    return " ".join(text.split())
 
 
 def _texts(value: str | list[str] | tuple[str, ...]) -> list[str]:

@@ -62,19 +62,23 @@ MOST_LINES = 1_000_000
 ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*\Z")
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, name: str | None = None) -> dict[str, Any]:
+    name = name or path.name
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
     except tomllib.TOMLDecodeError as error:
-        raise RuleError(path.name, None, None, f"not TOML: {error}") from None
+        raise RuleError(name, None, None, f"not TOML: {error}") from None
     except UnicodeDecodeError as error:
-        raise RuleError(path.name, None, None, f"not UTF-8: {error}") from None
+        raise RuleError(name, None, None, f"not UTF-8: {error}") from None
 
 
-def parse_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The checked rule rows and console rows of a file. Raises RuleError; OSError if unreadable."""
-    return parse_document(read_toml(path), path.name)
+def parse_file(path: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The checked rule rows and console rows of a file, which errors call `name`.
+
+    Raises RuleError; OSError if unreadable.
+    """
+    return parse_document(read_toml(path, name), name)
 
 
 def parse_document(
