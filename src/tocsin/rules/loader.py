@@ -32,6 +32,14 @@ class Ruleset(Sequence[Rule]):
         self._numbers = {row["id"]: number for number, (row, _, _) in enumerate(sources)}
         self.program = program
         self.blame = blame
+<<<<<<< HEAD
+=======
+        self.consoles = tuple(consoles)
+        self._shape_names = [*GRAMMAR_SHAPES, *shapes["shape"]]
+        self._groups = shapes["group"]
+        self._resolve()
+        self.program = self._compile(consoles, shapes)
+>>>>>>> tests
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -62,6 +70,27 @@ class Ruleset(Sequence[Rule]):
         noise = sum(bool(row.get("noise")) for row, _, _ in self._sources)
         return f"<Ruleset of {len(self) - noise} rules and {noise} noise rows>"
 
+<<<<<<< HEAD
+=======
+    def _resolve(self) -> None:
+        for rule in self._rules:
+            for key, names in (
+                ("absorbs", rule.absorbs),
+                ("start.mutes", rule.row["start"].get("mutes", ())),
+            ):
+                for name in names:
+                    if name not in self._by_id and not self._family(name):
+                        raise RuleError(rule.source, rule.id, key, f'no rule "{name}"')
+            variants = enumerate(rule.row.get("variant", ()))
+            for key, profile in (
+                ("blame", rule.blame),
+                *((f"variant[{n}].blame", variant.get("blame")) for n, variant in variants),
+            ):
+                if profile is not None and profile not in self.blame["profile"]:
+                    raise RuleError(
+                        rule.source, rule.id, key, f'no profile "{profile}" in blame.toml'
+                    )
+>>>>>>> tests
 
 def _program(tables: dict[str, Any], fingerprint: bytes) -> Program:
     entries = [
