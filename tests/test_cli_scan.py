@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from tests.cli_bench import (
+from tests.cli_program import (
     CLEAN_ENVIRONMENT,
     CLOCK,
     DISK,

@@ -207,6 +207,22 @@ def test_prose_is_wrapped_at_the_width():
     assert max(map(len, rows)) <= 40 - 14
 
 
+def test_line_ends_of_a_rule_file_are_no_line_ends():
+    text = block(meaning="One\n  two.", advice=("Three\nfour.",))
+    assert row(text, "means") == ["One two."]
+    assert row(text, "do") == ["- Three four."]
+
+
+def test_fields_are_packed_but_not_broken():
+    fields = {f"name{n}": "two words" for n in range(9)} | {"long": "x" * 90}
+    rows = row(block(style=Style(width=60), fields=fields), "fields")
+    assert rows == [
+        *[f'name{n}="two words" name{n + 1}="two words"' for n in range(0, 8, 2)],
+        'name8="two words"',
+        "long=" + "x" * 90,
+    ]
+
+
 def summary(totals):
     out = []
     TextBlocks(out.append).summary(totals)

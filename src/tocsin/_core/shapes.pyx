@@ -6,7 +6,7 @@ at the start of the message, behind white space; in it
 
     %   one or more decimal digits          @   one or more hex digits, with or without 0x
     *   a token: up to the pattern's next byte, never over white space
-    ' ' any white space, also none          ~   as first byte: the rest may stand anywhere
+    ' ' white space, or the line's end      ~   as first byte: the rest may stand anywhere
 
 This module knows notations, not meanings: which shape belongs to which report is the rules' say.
 """
@@ -131,6 +131,9 @@ cdef bint parse_frame(const uint8_t *body, uint32_t size, frame_t *out) noexcept
         while q < size and symbol_byte(body[q]):
             q += 1
         if q < size and (body[q] == 41 or body[q] == 43) and q > p + 1:
+            if q - p == 5 and memcmp(body + p, b"(null", 5) == 0:
+                out.raw = True
+                return True
             out.symbol = p + 1
             out.symbol_end = q
             return True
@@ -237,7 +240,10 @@ cdef bint matches(
     cdef uint32_t i = 0, q
     while i < n:
         if p[i] == 32:
-            at = skip_blanks(s, at, end)
+            q = skip_blanks(s, at, end)
+            if q == at and at < end:
+                return False
+            at = q
         elif p[i] == 37:
             q = at
             while q < end and is_digit(s[q]):
@@ -333,11 +339,12 @@ cdef class Shapes:
             size -= 1
         if at >= size:
             return SHAPE_BLANK
+        # A frame first: function names begin like anything.
+        if parse_frame(body, size, &frame):
+            return SHAPE_FRAME
         for i in range(self.first[body[at]], self.first[body[at] + 1]):
             if matches(self.patterns[i].text, self.patterns[i].length, body, at, size):
                 return <uint8_t> self.patterns[i].shape
-        if parse_frame(body, size, &frame):
-            return SHAPE_FRAME
         if ruler(body, at, size):
             return SHAPE_RULER
         if words(body, at, size):

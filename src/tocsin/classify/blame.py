@@ -42,7 +42,11 @@ class Profile:
         self.skip = _alternation(_resolve(row.get("skip", []), skips))
         self.below = _alternation(_resolve(row.get("below", []), skips))
         self.has_below = bool(row.get("below"))
-        self.rename: dict[str, str] = row.get("rename", {})
+        self.prefer = _alternation(row.get("prefer", []))
+        self.avoid = _alternation(row.get("avoid", []))
+        self.headless: bool = row.get("headless", False)
+        self.sections: bool = row.get("sections", False)
+        self.rename = [(_alternation([glob]), new) for glob, new in row.get("rename", {}).items()]
         self._skipped: dict[str, bool] = {}
 
     def is_skipped(self, function: str) -> bool:
@@ -53,9 +57,16 @@ class Profile:
             known = self._skipped[function] = self.skip.match(function) is not None
         return known
 
+    def avoids(self, section: Sequence[Frame]) -> bool:
+        """A trace of somebody who only watches (the RCU grace-period thread)."""
+        return any(self.avoid.match(SUFFIX.sub("", frame.function or "")) for frame in section)
+
     def choose(self, functions: Sequence[str]) -> int | None:
         """Index of the function to blame, innermost first; None when all are machinery."""
         names = [SUFFIX.sub("", name) for name in functions]
+        for n, name in enumerate(names):
+            if self.prefer.match(name):
+                return n
         if self.has_below:
             for n in range(1, len(names)):
                 if self.below.match(names[n]):
@@ -71,8 +82,8 @@ class Profile:
 
     def name(self, function: str) -> str:
         name = clean(function)
-        for glob, new in self.rename.items():
-            if _alternation([glob]).match(name):
+        for pattern, new in self.rename:
+            if pattern.match(name):
                 return new
         return name
 
@@ -118,32 +129,66 @@ def pc_functions(bodies: Sequence[str], first: int, last: int) -> list[str]:
     return out
 
 
-def trace_frames(
-    frames: Sequence[Frame], shapes: Sequence[str], bodies: Sequence[str], start: int,
-    after: Sequence[str],
-) -> list[Frame]:  # fmt: skip
-    """The frames of the trace that tells of the fault.
+AT = re.compile(r"\bat: (?:\[<[0-9a-f]+>\] )?(?P<function>[A-Za-z_<][^\s+]*)\+0x|"
+                r"^\s*\[<[0-9a-f]+>\] (?P<alone>[A-Za-z_][^\s+]*)\+0x")
+RELEASE = "trying to release lock"
 
-    From the last line that holds one of `after`, or else from the first trace heading behind
-    `start` (or `start` itself, when the report has no heading), to the next section.
+
+# Behind these a lock report tells of other tasks and other times.
+ELSEWHERE = ("stack backtrace:", "other info that might", "-> #", "state was registered at:")
+
+
+def lock_places(bodies: Sequence[str], first: int, held: bool) -> list[str]:
+    """Functions that took the locks a lock report names (`..., at: f+0x1/0x2`), in its order.
+
+    `held`: those in the list of held locks too, which stands further down.
     """
-    first = None
+    out: list[str] = []
+    for number in range(first, len(bodies)):
+        body = bodies[number]
+        if len(out) >= 4 or any(text in body for text in (ELSEWHERE[:1] if held else ELSEWHERE)):
+            break
+        release = number > first and RELEASE in bodies[number - 1]
+        match = AT.search(body) if " at: " in body or release else None
+        if match:
+            out.append(match["function"] or match["alone"])
+        elif release and "+0x" in body:
+            out.append(body.split("+0x")[0].split()[-1])
+    return out
+
+
+def trace_sections(
+    frames: Sequence[Frame], shapes: Sequence[str], bodies: Sequence[str], start: int,
+    profile: Profile,
+) -> list[list[Frame]]:  # fmt: skip
+    """The traces of a report, each a list of its certain frames, innermost first.
+
+    The first one tells of the fault: it begins at the last line that holds one of the profile's
+    `after`, or else at the first trace heading behind `start` (or at `start` itself, when there is
+    no heading or the profile says that there is none).
+    """
+    after = profile.after
+    first = start if profile.headless else None
     for number in range(len(bodies) - 1, start - 1, -1):
         if any(text in bodies[number] for text in after):
             first = number
             break
     if first is None:
-        first = next(
-            (n for n in range(start, len(shapes)) if shapes[n] == "trace-head"), start
-        )
-    chosen: list[Frame] = []
+        first = next((n for n in range(start, len(shapes)) if shapes[n] == "trace-head"), start)
+    sections: list[list[Frame]] = []
+    current: list[Frame] = []
+    last = first
     for frame in frames:
         if frame.line <= first:
             continue
-        if chosen and any(
-            shapes[n] in ("section", "trace-head") for n in range(chosen[-1].line, frame.line)
+        if current and any(
+            shapes[n] in ("section", "trace-head") for n in range(last + 1, frame.line)
         ):
-            break
+            sections.append(current)
+            current = []
+        last = frame.line
         if frame.function and frame.reliable:
-            chosen.append(frame)
-    return chosen
+            current.append(frame)
+    if current:
+        sections.append(current)
+    return sections

@@ -8,7 +8,7 @@ import string
 from typing import Any
 
 from tocsin._core.trace import Trace
-from tocsin.classify.blame import CORRUPTED, Blame, pc_functions, trace_frames
+from tocsin.classify.blame import CORRUPTED, Blame, lock_places, pc_functions, trace_sections
 from tocsin.classify.facts import identity
 from tocsin.incident import EndReason, Frame, Incident, Severity
 from tocsin.rules.model import SEVERITIES, Rule, Variant, is_int_field
@@ -84,7 +84,7 @@ class TraceReading:
                         first = text.rfind("\n", 0, at) + 1
                         last = text.find("\n", at)
                         last = len(text) if last < 0 else last
-                        match = extract.match.search(text, first, last)
+                        match = extract.match.search(text[first:last])
                         if match:
                             _fill(raw, match)
                             if not extract.all:
@@ -103,7 +103,7 @@ class TraceReading:
         }
         profile = self.values["blame"]
         if profile is not None and "function" not in raw:
-            fields["function"], module = self._blamed(profile)
+            fields["function"], module = self._blamed(profile, raw.get("at"))
             if module:
                 fields["module"] = module
         elif "function" in raw:
@@ -121,23 +121,41 @@ class TraceReading:
                 return match["reason"].strip() if match else ""
         return None
 
-    def _blamed(self, name: str) -> tuple[str, str | None]:
+    def _blamed(self, name: str, stated: str | None) -> tuple[str, str | None]:
+        """The function to blame and its module; `stated`: the one the first line names, which
+        serves when the trace is missing or holds machinery only."""
         profile = self.blame.profile(name)
         bodies = self.trace.bodies()
         functions: list[str] = []
         modules: list[str | None] = []
+        more: list[list[Frame]] = []
         for source in profile.sources:
+            found: list[str] = []
             if source == "pc":
                 found = pc_functions(bodies, self.start, len(bodies))[:1]
-                functions += found
-                modules += [None] * len(found)
+            elif source in ("at", "held"):
+                found = lock_places(bodies, self.start, source == "held")
             elif source == "trace":
-                frames = trace_frames(
-                    self.frames(), self.trace.shapes(), bodies, self.start, profile.after
+                sections = trace_sections(
+                    self.frames(), self.trace.shapes(), bodies, self.start, profile
                 )
-                functions += [frame.function or "" for frame in frames]
-                modules += [frame.module for frame in frames]
+                sections = [s for s in sections if not profile.avoids(s)]
+                for frame in sections[0] if sections else ():
+                    functions.append(frame.function or "")
+                    modules.append(frame.module)
+                more = sections[1:] if profile.sections else []
+                continue
+            functions += found
+            modules += [None] * len(found)
         at = profile.choose(functions)
+        while at is None and more:
+            section = more.pop(0)
+            functions = [frame.function or "" for frame in section]
+            modules = [frame.module for frame in section]
+            at = profile.choose(functions)
+        if at is None and stated:
+            functions, modules = [stated], [None]
+            at = profile.choose(functions)
         if at is None:
             return CORRUPTED, None
         return profile.name(functions[at]), modules[at]
@@ -200,7 +218,7 @@ def _variant(trace: Trace, rule: Rule) -> tuple[Variant | None, dict[str, str]]:
                 first = text.rfind("\n", 0, at) + 1
                 last = text.find("\n", at)
                 last = len(text) if last < 0 else last
-                match = variant.match.search(text, first, last)
+                match = variant.match.search(text[first:last])
                 if match:
                     groups = match.groupdict().items()
                     return variant, {k: v.strip() for k, v in groups if v is not None}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING
 
-__all__ = ["kind_matches", "parse_severity", "unknown_kinds"]
+if TYPE_CHECKING:
+    from tocsin.rules.model import Rule
+
+__all__ = ["kind_matches", "kinds_of", "parse_fail_on", "parse_severity", "unknown_kinds"]
 
 GLOB = frozenset("*?[")
 NEVER = -1  # worse than the worst: nothing is at or above it
@@ -44,7 +47,7 @@ def unknown_kinds(patterns: Iterable[str], kinds: Iterable[str]) -> list[str]:
     return [p for p in patterns if not any(kind_matches(kind, (p,)) for kind in known)]
 
 
-def kinds_of(ruleset: Any) -> set[str]:
+def kinds_of(ruleset: Iterable[Rule]) -> set[str]:
     """Every kind an incident of these rules can have."""
     kinds = set()
     for rule in ruleset:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tocsin.cli.choose import kinds_of
 from tocsin.cli.problems import CLEAN, FAILED, complain, nearest
 from tocsin.cli.rulesets import load
 from tocsin.cli.terminal import wants_colour, width_of
 from tocsin.sinks.printable import printable
-from tocsin.sinks.text import Style
+from tocsin.sinks.text import Style, plural
+
+if TYPE_CHECKING:
+    from tocsin.rules.model import Rule
 
 __all__ = ["run"]
 
@@ -37,47 +40,55 @@ def run(arguments: argparse.Namespace) -> int:
     return CLEAN
 
 
-def _by_id(rule: Any) -> str:
+def _by_id(rule: Rule) -> str:
     return str(rule.id)
 
 
-def _has_kind(rule: Any, name: str) -> bool:
+def _has_kind(rule: Rule, name: str) -> bool:
     """The kind itself, or the family it is in: "storage" has all of storage.*."""
     return any(kind == name or kind.startswith(name + ".") for kind in kinds_of([rule]))
 
 
-def _block(rule: Any, style: Style) -> Iterator[str]:
+def _block(rule: Rule, style: Style) -> Iterator[str]:
     if rule.noise:
         yield style.paint("1", rule.id) + "  (noise: these lines are left out)"
-        yield from _prose("Why", rule.reason or "", style)
+        yield from _told("Why", [rule.reason or ""], style)
     else:
         yield style.paint("1", rule.id) + f"  {rule.kind}, {rule.severity}"
-        for title in rule.titles:
-            yield from _prose("Title", title, style)
-        yield from _prose("Meaning", rule.meaning, style)
-        for advice in rule.advice:
-            yield from _prose("What to do", advice, style)
-    literals = ", ".join(f'"{printable(literal)}"' for literal in rule.literals)
-    yield from _prose("Looks for", literals, style)
+        yield from _told("Title", rule.titles, style)
+        yield from _told("Meaning", [rule.meaning], style)
+        yield from _told("What to do", rule.advice, style)
+    yield from _told("Looks for", [f'"{printable(text)}"' for text in rule.literals], style)
     for example in rule.examples[:1]:
-        yield "  " + style.paint("36", "Example")
-        lines = bytes(example.log).splitlines()
+        yield "  " + style.paint("36", "Example:")
+        lines = example.log.splitlines()
         yield from ("    " + printable(line) for line in lines[:EXAMPLE_LINES])
         if len(lines) > EXAMPLE_LINES:
-            yield f"    ... {len(lines) - EXAMPLE_LINES} more ..."
+            yield f"    ... {plural(len(lines) - EXAMPLE_LINES, 'more line')} ..."
 
 
-def _prose(label: str, text: str, style: Style) -> Iterator[str]:
-    if not text:
-        return
-    head = f"{label}: "
+def _told(label: str, texts: Sequence[str], style: Style) -> Iterator[str]:
+    """One text behind its label, several as a list below it."""
+    head = "  " + style.paint("36", label + ":")
+    if len(texts) == 1:
+        rows = _wrapped(texts[0], style.width - 4, len(label))
+        yield f"{head} {rows[0]}"
+        yield from ("    " + row for row in rows[1:])
+    elif texts:
+        yield head
+        for text in texts:
+            first, *rest = _wrapped(text, style.width - 6, 0)
+            yield "    - " + first
+            yield from ("      " + row for row in rest)
+
+
+def _wrapped(text: str, width: int, taken: int) -> list[str]:
+    """Rows of prose; `taken` columns of the first are somebody else's."""
     rows = textwrap.wrap(
-        head + printable(" ".join(text.split())),
-        style.width,
-        initial_indent="  ",
-        subsequent_indent="    ",
+        printable(" ".join(text.split())),
+        max(width, 20),
+        initial_indent=" " * taken,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    rows[0] = rows[0].replace(label, style.paint("36", label), 1)
-    yield from rows
+    return [row.lstrip() for row in rows] or [""]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tocsin
 from tocsin.cli.problems import CLEAN, FAILED, FOUND, complain
@@ -14,6 +14,9 @@ from tocsin.sinks.jsonl import dump_line
 from tocsin.sinks.printable import printable
 from tocsin.sinks.text import plural
 from tocsin.sources.files import reason
+
+if TYPE_CHECKING:
+    from tocsin.rules.model import Rule
 
 __all__ = ["check", "show", "test"]
 
@@ -54,7 +57,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    from tocsin.rules.check import run_examples
+    from tocsin.examples import run_examples
 
     ruleset = load(arguments, arguments.paths)
     if ruleset is None:
@@ -67,7 +70,7 @@ def test(arguments: argparse.Namespace) -> int:
     return FOUND if failures else CLEAN
 
 
-def _verdict(rules: Sequence[Any], failures: Sequence[str]) -> str:
+def _verdict(rules: Sequence[Rule], failures: Sequence[str]) -> str:
     examples = sum(len(rule.examples) for rule in rules)
     counterexamples = sum(len(rule.counterexamples) for rule in rules)
     done = ", ".join(
@@ -84,13 +87,13 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.splitlines()))
 
 
-def _cells(rule: Any) -> tuple[str, str, str, str]:
+def _cells(rule: Rule) -> tuple[str, str, str, str]:
     if rule.noise:
         return rule.id, "-", "noise", f"({printable(rule.reason or '')})"
     return rule.id, rule.kind, rule.severity, printable(rule.title)
 
 
-def _wire(rule: Any) -> dict[str, Any]:
+def _wire(rule: Rule) -> dict[str, Any]:
     wire: dict[str, Any] = {"id": rule.id, "source": str(rule.source), "noise": bool(rule.noise)}
     if rule.noise:
         return {**wire, "reason": rule.reason}

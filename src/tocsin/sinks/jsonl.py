@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tocsin.incident import Incident
-
 from tocsin.sinks.place import Place
 from tocsin.sinks.totals import Totals
 from tocsin.wire import to_wire

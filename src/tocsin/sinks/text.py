@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tocsin.incident import Incident
-
 from tocsin.sinks.place import Place
 from tocsin.sinks.printable import printable
 from tocsin.sinks.totals import Totals
@@ -56,14 +55,14 @@ class TextBlocks:
         title = paint("1", printable(incident.title))
         rows = [f"{word}: {title}  {paint('2', f'[{incident.kind}, {incident.rule}]')}"]
         for label, text in self._facts(incident, place):
-            rows += self._labelled(label, text)
+            rows += self._labelled(label, [text])
+        fields = [f"{name}={_value(value)}" for name, value in incident.fields.items()]
+        rows += self._labelled("fields", _packed(fields, self._style.width - LABEL))
         if incident.meaning:
-            rows += self._labelled("means", printable(incident.meaning), wrap=True)
+            rows += self._prose("means", incident.meaning)
         for number, advice in enumerate(incident.advice):
-            label = "" if number else "do"
-            rows += self._labelled(label, printable(advice), wrap=True, bullet="- ")
-        for number, line in enumerate(self._folded(incident.lines)):
-            rows += self._labelled("" if number else "log", line)
+            rows += self._prose("" if number else "do", advice, bullet="- ")
+        rows += self._labelled("log", self._folded(incident.lines))
         self._write("\n".join(rows) + "\n\n")
 
     def summary(self, totals: Totals) -> None:
@@ -92,8 +91,6 @@ class TextBlocks:
         if when := _when(incident):
             yield "when", when
         yield "where", _where(incident, place)
-        if incident.fields:
-            yield "fields", " ".join(f"{name}={_value(v)}" for name, v in incident.fields.items())
         if incident.count > 1:
             yield "count", f"{incident.count} times"
         if incident.confidence == "unverified":
@@ -103,16 +100,17 @@ class TextBlocks:
         if incident.truncated:
             yield "cut short", _cut(incident.ended.value, incident.dropped_lines)
 
-    def _labelled(
-        self, label: str, text: str, *, wrap: bool = False, bullet: str = ""
-    ) -> list[str]:
+    def _prose(self, label: str, text: str, bullet: str = "") -> list[str]:
+        width = max(self._style.width - LABEL - len(bullet), 20)
+        text = printable(" ".join(text.split()))
+        rows = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+        under = " " * len(bullet)
+        return self._labelled(label, ((under if n else bullet) + row for n, row in enumerate(rows)))
+
+    def _labelled(self, label: str, rows: Iterable[str]) -> list[str]:
         head = "  " + self._style.paint("36", label) + " " * (LABEL - 2 - len(label))
-        rows = [text]
-        if wrap:
-            width = max(self._style.width - LABEL - len(bullet), 20)
-            rows = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-        under = " " * (LABEL + len(bullet))
-        return [(head + bullet if not number else under) + row for number, row in enumerate(rows)]
+        under = " " * LABEL
+        return [((under if n else head) + row).rstrip() for n, row in enumerate(rows)]
 
     def _folded(self, lines: tuple[bytes, ...]) -> Iterator[str]:
         """The first lines, how many are left out, and the last one."""
@@ -166,6 +164,17 @@ def _short(line: bytes) -> str:
     if len(line) <= LONG_LINE:
         return printable(line)
     return f"{printable(line[:LONG_LINE])} ... {plural(len(line) - LONG_LINE, 'byte')} more"
+
+
+def _packed(words: Iterable[str], width: int) -> list[str]:
+    """Words side by side, as many as fit a row; one that is too long has a row of its own."""
+    rows: list[str] = []
+    for word in words:
+        if rows and len(rows[-1]) + 1 + len(word) <= width:
+            rows[-1] += " " + word
+        else:
+            rows.append(word)
+    return rows
 
 
 def _value(value: int | str) -> str:
