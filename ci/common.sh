@@ -21,6 +21,8 @@ fail() {
 
 need_venv() {
     [ -x "$VENV_PYTHON" ] || fail "no environment in $TOCSIN_VENV: run ci/setup first"
+    # Tools call one another by name.
+    PATH=$(dirname "$VENV_PYTHON"):$PATH
 }
 
 # Where ci/build puts a build that is not the release build (that one is built in place).
