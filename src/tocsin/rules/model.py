@@ -89,12 +89,8 @@ class Rule:
     """One checked row. ``source`` is the file it came from."""
 
     __slots__ = (
-<<<<<<< HEAD
-        "_cache", "_whole", "absorbs", "advice", "blame", "id", "kind", "meaning", "noise", "origin",
-        "provisional", "reason", "requires", "row", "severity", "signature", "source", "titles",
-        "lane", "rank",
-=======
         "_cache",
+        "_whole",
         "absorbs",
         "advice",
         "blame",
@@ -113,8 +109,7 @@ class Rule:
         "signature",
         "source",
         "titles",
->>>>>>> tests
-    )  # fmt: skip
+    )
 
     def __init__(
         self, row: dict[str, Any], source: str, whole: Callable[[str], dict[str, Any]] | None = None
