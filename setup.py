@@ -7,10 +7,12 @@ build fails.
 """
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 CORE = Path("src/tocsin/_core")
 BUILD = os.environ.get("TOCSIN_BUILD", "release")
@@ -40,7 +42,25 @@ extensions = [
 if not extensions:
     raise SystemExit(f"no Cython sources under {CORE}: is the source tree complete?")
 
+
+
+class BuildRules(build_py):
+    """Checks the built-in rules and writes their cache beside them in the built package."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        sys.path.insert(0, "src")
+        from tocsin.rules import compiled
+
+        source = Path("src/tocsin/rules/builtin")
+        target = Path(self.build_lib) / "tocsin/rules/builtin"
+        compiled.write(target, *compiled.split(source))
+
+
 setup(
+    cmdclass={"build_py": BuildRules},
     ext_modules=cythonize(
         extensions,
         include_path=["src"],

@@ -6,7 +6,8 @@ import pytest
 
 import tocsin
 from tocsin.examples import run_examples
-from tocsin.rules.loader import BUILTIN, TABLES
+from tocsin.rules.compiled import TABLES
+from tocsin.rules.loader import BUILTIN
 
 FILES = sorted(path.name for path in BUILTIN.glob("*.toml") if path.name not in TABLES)
 

@@ -4,6 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from tocsin._core.grow cimport hits_t
 from tocsin._core.matches cimport Matches
+from tocsin._core.prefilter cimport prefilter_t
+from tocsin._core.variant cimport variant_t
 
 
 cdef struct dfa_t:
@@ -30,6 +32,8 @@ cdef struct dfa_t:
 
 cdef class Automaton:
     cdef dfa_t dfa
+    cdef prefilter_t filter
+    cdef variant_t chosen
     cdef readonly tuple patterns
     cdef readonly bint ignore_case
     cdef readonly str variant
@@ -41,6 +45,11 @@ cdef class Automaton:
     # How many hits there are; 1 as soon as there is one, if any will do.
     cdef size_t tally(self, const uint8_t *data, size_t length, bint any_will_do) noexcept nogil
 
+    # `into` is the sink_t of automaton.pyx, which no other module needs to know.
+    cdef void scan_into(self, const uint8_t *data, size_t length, void *into,
+                        bint any_will_do) noexcept nogil
+    cdef void scan_filtered(self, const uint8_t *data, size_t length, void *into,
+                            bint any_will_do) noexcept nogil
     cdef size_t tally_raw(self, const uint8_t *data, size_t length, bint any_will_do) noexcept
     cdef int find_into(self, const uint8_t *data, size_t length, Matches found) except -1
     cdef void find_wide(self, const uint8_t *data, size_t length, Matches found) noexcept nogil

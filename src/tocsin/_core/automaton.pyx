@@ -2,20 +2,34 @@
 
 The textbook trie (trie.pyx) with its failure links is turned into a table of next states, indexed
 by state and byte class: one load a byte, whatever the patterns. The table defines what a match is.
+In front of it stands a filter (prefilter.pyx) that finds the same matches faster where they are
+rare; block by block the table takes over where they are not.
 This module knows no lines, no rules and no log: bytes in, (pattern, start, end) out.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcpy, memset
 
 from tocsin._core.grow cimport hits_free, hits_push, hits_t
 from tocsin._core.matches cimport Matches
+from tocsin._core.prefilter cimport (
+    BLOCK_BYTES, WINDOW_REACH, prefilter_block, prefilter_build, prefilter_free,
+)
 from tocsin._core.trie cimport node_t, trie_add, trie_free, trie_init, trie_link, trie_t
 from tocsin._core.types cimport hit_t
-from tocsin._core.variant cimport chosen_variant
+from tocsin._core.variant cimport TABLES_NONE, choose_variant
+
+cdef extern from "simd/walk.h" nogil:
+    const int WALK_STREAMS
+    ctypedef struct walk_event_t:
+        uint32_t end
+        uint32_t state
+    void walk_streams(const uint32_t *next, const uint8_t *class_of, uint32_t match_span,
+                      const uint8_t *data, size_t step, size_t length, walk_event_t *events,
+                      size_t *used) noexcept
 
 # Below this many bytes a scan is over before another thread could have been woken.
 cdef size_t GIL_BYTES = 16384
@@ -160,40 +174,155 @@ cdef int dfa_build(dfa_t *dfa, const uint8_t *text, const size_t *ends, size_t p
     return status
 
 
-cdef inline bint is_match_state(const dfa_t *dfa, uint32_t state) noexcept nogil:
-    return state - 1 < dfa.match_span
+# --- walking the table ----------------------------------------------------------------------------
+
+cdef enum:
+    # What the streams walk at once where there is no filter; their events take 8 times as much.
+    PART_BYTES = 65536
 
 
-cdef void dfa_scan(const dfa_t *dfa, const uint8_t *data, size_t length,
-                   hits_t *out) noexcept nogil:
-    cdef const uint32_t *next = dfa.next
-    cdef uint32_t state = 0, pattern, match_span = dfa.match_span
+cdef struct sink_t:
+    # Where hits go; NULL: they are only counted.
+    hits_t *out
+    size_t total
+    # Offsets of the literals' windows: only hits whose window ends in [lo, hi) count. NULL: all.
+    const uint32_t *window
+    size_t lo
+    size_t hi
+    # Room for the events of walk_streams, made when first needed.
+    walk_event_t *events
+    size_t room
+
+
+cdef inline void report(const dfa_t *dfa, uint32_t state, size_t end, sink_t *sink) noexcept nogil:
+    """Every pattern that ends at `end`, where the automaton is in a match state."""
+    cdef uint32_t pattern = dfa.next[state + dfa.stride - 1]
+    cdef size_t place
     cdef hit_t hit
-    cdef size_t i
-    for i in range(length):
-        state = next[state + dfa.class_of[data[i]]]
-        if state - 1 < match_span:
-            pattern = next[state + dfa.stride - 1]
-            hit.end = <uint32_t> (i + 1)
-            while pattern:
-                hit.pattern = pattern - 1
-                hit.start = hit.end - dfa.lengths[hit.pattern]
-                hits_push(out, hit)
-                pattern = dfa.then[hit.pattern]
+    if sink.out == NULL and sink.window == NULL:
+        sink.total += dfa.listed[pattern - 1]
+        return
+    hit.end = <uint32_t> end
+    while pattern:
+        hit.pattern = pattern - 1
+        hit.start = hit.end - dfa.lengths[hit.pattern]
+        pattern = dfa.then[hit.pattern]
+        if sink.window != NULL:
+            place = <size_t> hit.start + sink.window[hit.pattern] + WINDOW_REACH
+            if place < sink.lo or place >= sink.hi:
+                continue
+        if sink.out != NULL:
+            hits_push(sink.out, hit)
+        sink.total += 1
 
 
-cdef size_t dfa_tally(const dfa_t *dfa, const uint8_t *data, size_t length,
-                      bint any_will_do) noexcept nogil:
+cdef void walk(const dfa_t *dfa, const uint8_t *data, size_t lo, size_t hi,
+               sink_t *sink) noexcept nogil:
+    """Reports the hits that end in (lo, hi], in order."""
     cdef const uint32_t *next = dfa.next
     cdef uint32_t state = 0, match_span = dfa.match_span
-    cdef size_t i, total = 0
-    for i in range(length):
+    cdef size_t i = lo - min(lo, <size_t> dfa.longest)
+    while i < hi:
         state = next[state + dfa.class_of[data[i]]]
-        if state - 1 < match_span:
-            total += dfa.listed[next[state + dfa.stride - 1] - 1]
-            if any_will_do:
-                return 1
-    return total
+        i += 1
+        if state - 1 < match_span and i > lo:
+            report(dfa, state, i, sink)
+
+
+cdef void walk_part(const dfa_t *dfa, const uint8_t *data, size_t lo, size_t hi, bint streams,
+                    sink_t *sink) noexcept nogil:
+    """As walk(), in eight streams if the part is long enough for them."""
+    cdef size_t lead = dfa.longest, step, end, i, base
+    cdef size_t[8] used
+    cdef int k
+    cdef walk_event_t *event
+    if streams and hi - lo >= 8 * 128 + lead and lo < lead:
+        walk(dfa, data, lo, lead, sink)
+        lo = lead
+    step = (hi - lo) // WALK_STREAMS
+    # Every stream walks its lead-in for nothing.
+    if not streams or step < 128 or step < 4 * lead:
+        walk(dfa, data, lo, hi, sink)
+        return
+    if sink.room < step + lead:
+        free(sink.events)
+        sink.room = step + lead
+        sink.events = <walk_event_t *> malloc(
+            sink.room * WALK_STREAMS * sizeof(walk_event_t))
+    if sink.events == NULL:
+        sink.room = 0
+        walk(dfa, data, lo, hi, sink)
+        return
+    base = lo - lead
+    walk_streams(dfa.next, dfa.class_of, dfa.match_span, data + base, step, step + lead,
+                 sink.events, used)
+    for k in range(WALK_STREAMS):
+        event = sink.events + k * (step + lead)
+        for i in range(used[k]):
+            if event[i].end > lead:
+                report(dfa, event[i].state, base + k * step + event[i].end, sink)
+    end = lo + WALK_STREAMS * step
+    if end < hi:
+        walk(dfa, data, end, hi, sink)
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+cdef inline bint comes_before(const hit_t *a, const hit_t *b) noexcept nogil:
+    if a.end != b.end:
+        return a.end < b.end
+    if a.start != b.start:
+        return a.start < b.start
+    return a.pattern < b.pattern
+
+
+cdef int compare_hits(const void *a, const void *b) noexcept nogil:
+    return (<int> comes_before(<const hit_t *> b, <const hit_t *> a)
+            - <int> comes_before(<const hit_t *> a, <const hit_t *> b))
+
+
+cdef void sort_hits(hit_t *at, size_t count) noexcept nogil:
+    cdef size_t i, k
+    cdef hit_t hit
+    if count > 64:
+        qsort(at, count, sizeof(hit_t), compare_hits)
+        return
+    for i in range(1, count):
+        hit = at[i]
+        k = i
+        while k > 0 and comes_before(&hit, &at[k - 1]):
+            at[k] = at[k - 1]
+            k -= 1
+        at[k] = hit
+
+
+cdef void merge_hits(hits_t *out, size_t middle) noexcept nogil:
+    """Merge the sorted runs [0, middle) and [middle, used)."""
+    cdef size_t begin = middle, left, right, to, count
+    cdef hit_t *early
+    # What lies before all of the second run stays; blocks overlap by no more than a literal.
+    while begin > 0 and comes_before(&out.at[middle], &out.at[begin - 1]):
+        begin -= 1
+    count = middle - begin
+    if count == 0:
+        return
+    early = <hit_t *> malloc(count * sizeof(hit_t))
+    if early == NULL:
+        out.failed = True
+        return
+    memcpy(early, out.at + begin, count * sizeof(hit_t))
+    left = 0
+    right = middle
+    to = begin
+    while left < count:
+        if right < out.used and comes_before(&out.at[right], &early[left]):
+            out.at[to] = out.at[right]
+            right += 1
+        else:
+            out.at[to] = early[left]
+            left += 1
+        to += 1
+    free(early)
 
 
 cdef class Automaton:
@@ -217,7 +346,8 @@ cdef class Automaton:
                 f"patterns must be a sequence of bytes objects, not {type(patterns).__name__}")
         self.patterns = tuple(patterns)
         self.ignore_case = ignore_case
-        self.variant = chosen_variant(variant)
+        choose_variant(variant, &self.chosen)
+        self.variant = self.chosen.name.decode()
         for index, entry in enumerate(self.patterns):
             if not isinstance(entry, bytes):
                 raise TypeError(f"pattern {index} is {type(entry).__name__}, not bytes")
@@ -243,6 +373,11 @@ cdef class Automaton:
                         text[k] += 32
             with nogil:
                 status = dfa_build(&self.dfa, text, ends, count, ignore_case)
+                if status == 0 and count > 0 and self.chosen.tables != TABLES_NONE:
+                    status = prefilter_build(
+                        &self.filter, text, ends, count, ignore_case, &self.chosen)
+                    text = NULL
+                    ends = NULL
             if status != 0:
                 raise MemoryError(f"no room for the automaton of {count} patterns")
         finally:
@@ -250,6 +385,7 @@ cdef class Automaton:
             free(ends)
 
     def __dealloc__(self):
+        prefilter_free(&self.filter)
         free(self.dfa.next)
         free(self.dfa.then)
         free(self.dfa.listed)
@@ -272,10 +408,93 @@ cdef class Automaton:
         return self.dfa.states
 
     cdef void scan(self, const uint8_t *data, size_t length, hits_t *out) noexcept nogil:
-        dfa_scan(&self.dfa, data, length, out)
+        cdef sink_t sink
+        memset(&sink, 0, sizeof(sink))
+        sink.out = out
+        self.scan_into(data, length, &sink, False)
 
     cdef size_t tally(self, const uint8_t *data, size_t length, bint any_will_do) noexcept nogil:
-        return dfa_tally(&self.dfa, data, length, any_will_do)
+        cdef sink_t sink
+        memset(&sink, 0, sizeof(sink))
+        self.scan_into(data, length, &sink, any_will_do)
+        return sink.total
+
+    cdef void scan_into(self, const uint8_t *data, size_t length, void *into,
+                        bint any_will_do) noexcept nogil:
+        cdef sink_t *sink = <sink_t *> into
+        cdef size_t lo = 0, hi
+        if self.filter.tables != NULL:
+            self.scan_filtered(data, length, sink, any_will_do)
+        else:
+            while lo < length:
+                hi = min(length, lo + max(<size_t> PART_BYTES, 64 * <size_t> self.dfa.longest))
+                walk_part(&self.dfa, data, lo, hi, self.chosen.streams, sink)
+                lo = hi
+                if any_will_do and sink.total:
+                    break
+        free(sink.events)
+
+    cdef void scan_filtered(self, const uint8_t *data, size_t length, void *into,
+                            bint any_will_do) noexcept nogil:
+        """Block by block: filter, or walk where the filter finds too much."""
+        cdef sink_t *sink = <sink_t *> into
+        cdef sink_t owned
+        cdef hits_t found
+        cdef hits_t *out = sink.out
+        cdef size_t lo = 0, hi, last = length + WINDOW_REACH, first
+        # Blocks to walk before the filter is tried again, and how many it will be next time.
+        cdef size_t walks = 0, patience = 1
+        memset(&found, 0, sizeof(found))
+        if out == NULL:
+            out = &found
+        if length == 0:
+            return
+        while lo < last:
+            hi = min(last, lo + BLOCK_BYTES)
+            first = out.used
+            if walks == 0:
+                if prefilter_block(&self.filter, data, length, lo, hi, out):
+                    patience = 1
+                    if out.used != first:
+                        sink.total += out.used - first
+                        if sink.out == NULL:
+                            out.used = 0
+                            if any_will_do:
+                                break
+                        else:
+                            sort_hits(out.at + first, out.used - first)
+                            merge_hits(out, first)
+                    lo = hi
+                    continue
+                walks = patience
+                patience = min(patience * 2, <size_t> 8)
+            walks -= 1
+            # A walk is led in by a whole literal, so very long ones are walked for in one go.
+            hi = min(last, lo + max(<size_t> BLOCK_BYTES, 8 * <size_t> self.dfa.longest // 64 * 64))
+            owned = sink[0]
+            owned.window = self.filter.window
+            owned.lo = lo
+            owned.hi = hi
+            # A hit owned by this block ends behind its window's first byte and at most
+            # `ahead_most` bytes from it.
+            walk_part(&self.dfa, data, lo - min(lo, <size_t> WINDOW_REACH),
+                      min(length, hi - 1 - min(hi - 1, <size_t> WINDOW_REACH)
+                          + self.filter.ahead_most),
+                      True, &owned)
+            sink.total = owned.total
+            sink.events = owned.events
+            sink.room = owned.room
+            if sink.out != NULL and out.used != first:
+                merge_hits(out, first)
+            if any_will_do and sink.total:
+                break
+            lo = hi
+        if found.failed:
+            # Counting goes on without room for a block's hits: the table needs none.
+            sink.total = 0
+            sink.window = NULL
+            walk(&self.dfa, data, 0, length, sink)
+        hits_free(&found)
 
     def find_all(self, data):
         """All matches in `data`, overlapping ones too, by end, then start, then pattern."""

@@ -293,6 +293,8 @@ cdef class Grouper:
         cdef line_t row
         if shape == self.program.shapes.request and shape:
             t.any_caller = True
+        if flags & LINE_START and rule == t.rule and t.total and not t.folded:
+            t.count += 1  # the same again inside it: a storm told as one
         if sure:
             t.total += 1
             t.foreign = 0
@@ -565,6 +567,7 @@ cdef class Grouper:
                 if t.provisional and rule.report and not rule.provisional and rule.lane == t.lane:
                     t.rule = v.start  # takes over: the lines so far are its opening
                     t.provisional = False
+                    t.count = 0  # counted again by its own start
                     taken = t
                     break
                 if t.provisional and not rule.report:

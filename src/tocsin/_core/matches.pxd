@@ -1,4 +1,4 @@
-"""The result of a search: an array of (pattern, start, end) rows that Python sees without copying."""
+"""The result of a search: rows of (pattern, start, end) that Python sees without copying."""
 
 from libc.stdint cimport uint64_t
 

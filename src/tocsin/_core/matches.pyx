@@ -1,4 +1,4 @@
-"""The result of a search: an array of (pattern, start, end) rows that Python sees without copying.
+"""The result of a search: rows of (pattern, start, end) that Python sees without copying.
 
 The rows stay in C until somebody asks for one; numpy and memoryview see them as an (n, 3) array of
 uint32 (uint64 for data beyond 4 GiB). Immutable once it has been returned.

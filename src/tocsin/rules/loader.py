@@ -1,28 +1,26 @@
-"""Rows to a Ruleset: names resolved to numbers, and the core's tables built from them."""
+"""Rule files to a Ruleset: what a scanner runs on."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
 from tocsin._core.program import Program
 from tocsin.errors import RuleError
+from tocsin.rules import compiled
 from tocsin.rules.model import Rule
-from tocsin.rules.parse import CONSOLE_STATES, parse_file, read_toml
+from tocsin.rules.parse import parse_file, read_toml
+from tocsin.rules.tables import build
 
 BUILTIN = Path(__file__).parent / "builtin"
-# Files of `builtin/` that hold no rules.
-TABLES = ("shapes.toml", "blame.toml")
-
-ROLE_START, ROLE_CONTINUE, ROLE_END, ROLE_NOISE, ROLE_CONSOLE = range(5)
-ANCHORS = {"any": 0, "body": 1, "word": 2, "end": 3, "prompt": 4}
-# Who may print a rule's first line: unknown 1, kernel 2, user 4 (see prefix.pxd).
-ORIGINS = {"kernel": 1 | 2, "user": 1 | 2 | 4, "any": 1 | 2 | 4}
-GRAMMAR_SHAPES = ("none", "blank", "frame", "words", "ruler")
+# A checked row, the file it came from, and how to fetch it with its examples.
+Source = tuple[dict[str, Any], str, Any]
+# A console row; the file and the place in it where its examples stand, when it came without.
+ConsoleSource = tuple[dict[str, Any], Path | None, int]
 
 
 class Ruleset(Sequence[Rule]):
@@ -30,177 +28,160 @@ class Ruleset(Sequence[Rule]):
 
     def __init__(
         self,
-        rules: Iterable[Rule],
-        consoles: list[dict[str, Any]],
-        shapes: dict[str, Any],
+        sources: Sequence[Source],
+        consoles: Sequence[ConsoleSource],
+        program: Program,
         blame: dict[str, Any],
     ) -> None:
-        self._rules = tuple(rules)
-        self._by_id = {rule.id: rule for rule in self._rules}
+        self._sources = sources
+        self._consoles = consoles
+        self._rules: list[Rule | None] = [None] * len(sources)
+        self._numbers = {row["id"]: number for number, (row, _, _) in enumerate(sources)}
+        self.program = program
         self.blame = blame
-        self.consoles = tuple(consoles)
-        self._shape_names = [*GRAMMAR_SHAPES, *shapes["shape"]]
-        self._groups = shapes["group"]
-        self._resolve()
-        self.program = self._compile(consoles, shapes)
 
     def __len__(self) -> int:
         return len(self._rules)
 
     @overload
-    def __getitem__(self, index: int) -> Rule: ...
+    def __getitem__(self, index: int | str) -> Rule: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[Rule, ...]: ...
-    @overload
-    def __getitem__(self, index: str) -> Rule: ...
     def __getitem__(self, index: int | slice | str) -> Rule | tuple[Rule, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(*index.indices(len(self))))
         if isinstance(index, str):
-            return self._by_id[index]
-        return self._rules[index]
+            index = self._numbers[index]
+        rule = self._rules[index]
+        if rule is None:
+            rule = self._rules[index] = Rule(*self._sources[index])
+        return rule
 
     def __contains__(self, item: object) -> bool:
-        return item in self._by_id if isinstance(item, str) else item in self._rules
+        if isinstance(item, str):
+            return item in self._numbers
+        return any(rule is item for rule in self)
 
     def __iter__(self) -> Iterator[Rule]:
-        return iter(self._rules)
+        return (self[number] for number in range(len(self)))
+
+    @property
+    def consoles(self) -> tuple[dict[str, Any], ...]:
+        """The console rows with their examples, as the TOML has them."""
+        whole: dict[Path, list[dict[str, Any]]] = {}
+        out = []
+        for row, path, number in self._consoles:
+            if path is not None:
+                if path not in whole:
+                    whole[path] = read_toml(path)["console"]
+                row = whole[path][number]
+            out.append(row)
+        return tuple(out)
 
     def __repr__(self) -> str:
-        noise = sum(rule.noise for rule in self._rules)
-        return f"<Ruleset of {len(self._rules) - noise} rules and {noise} noise rows>"
+        noise = sum(bool(row.get("noise")) for row, _, _ in self._sources)
+        return f"<Ruleset of {len(self) - noise} rules and {noise} noise rows>"
 
-    def _resolve(self) -> None:
-        for rule in self._rules:
-            for key, names in (
-                ("absorbs", rule.absorbs),
-                ("start.mutes", rule.row["start"].get("mutes", ())),
-            ):
-                for name in names:
-                    if name not in self._by_id and not self._family(name):
-                        raise RuleError(rule.source, rule.id, key, f'no rule "{name}"')
-            variants = enumerate(rule.row.get("variant", ()))
-            for key, profile in (
-                ("blame", rule.blame),
-                *((f"variant[{n}].blame", variant.get("blame")) for n, variant in variants),
-            ):
-                if profile is not None and profile not in self.blame["profile"]:
-                    raise RuleError(
-                        rule.source, rule.id, key, f'no profile "{profile}" in blame.toml'
-                    )
 
-    def _family(self, name: str) -> list[int]:
-        """Numbers of the rules that `name` means: an id, or a prefix ending in `*`."""
-        if name.endswith("*"):
-            return [n for n, r in enumerate(self._rules) if r.id.startswith(name[:-1])]
-        return [n for n, r in enumerate(self._rules) if r.id == name]
-
-    def _shape_mask(self, rule: Rule, names: list[str]) -> int:
-        mask = 0
-        for name in names:
-            if name.startswith("@"):
-                if name[1:] not in self._groups:
-                    raise RuleError(
-                        rule.source, rule.id, "continue.shapes", f'no group "{name[1:]}"'
-                    )
-                mask |= self._shape_mask(rule, self._groups[name[1:]])
-            elif name in self._shape_names:
-                mask |= 1 << self._shape_names.index(name)
-            else:
-                raise RuleError(rule.source, rule.id, "continue.shapes", f'no shape "{name}"')
-        return mask
-
-    def _compile(self, consoles: list[dict[str, Any]], shapes: dict[str, Any]) -> Program:
-        entries: dict[bytes, list[tuple[int, int, int, list[bytes], list[bytes], int]]] = {}
-        lanes: dict[str, int] = {}
-
-        def add(part: dict[str, Any], role: int, number: int, rank: int) -> None:
-            also = [text.encode() for text in _texts(part.get("also", ()))]
-            without = [text.encode() for text in _texts(part.get("not", ()))]
-            for literal in _texts(part.get("literal", ())):
-                key = literal.encode()
-                weight = rank * 4096 + min(len(key), 4095)
-                entries.setdefault(key, []).append(
-                    (role, number, ANCHORS[part.get("anchor", "any")], also, without, weight)
-                )
-
-        rows = []
-        for number, rule in enumerate(self._rules):
-            row = rule.row
-            more = row.get("continue", {})
-            add(row["start"], ROLE_NOISE if rule.noise else ROLE_START, number, rule.rank)
-            add(more, ROLE_CONTINUE, number, 0)
-            add(row.get("end", {}), ROLE_END, number, 0)
-            mutes = row["start"].get("mutes")
-            rows.append(
-                {
-                    "shapes": self._shape_mask(rule, more.get("shapes", [])),
-                    "origins": ORIGINS[rule.origin],
-                    "lane": lanes.setdefault(rule.lane, len(lanes)),
-                    "report": rule.report,
-                    "provisional": rule.provisional,
-                    "lines": more.get("lines", 40),
-                    "seconds": float(more.get("seconds", 15)),
-                    "fold_after": row.get("fold", {}).get("after", "").encode(),
-                    "absorbs": [n for name in rule.absorbs for n in self._family(name)],
-                    "mutes": None
-                    if not mutes
-                    else [n for name in mutes for n in self._family(name)],
-                }
-            )
-        for number, row in enumerate(consoles):
-            add(row, ROLE_CONSOLE, number, 0)
-        literals = list(entries)
-        states = [
-            (CONSOLE_STATES.index(row["state"]), row.get("new_boot", False)) for row in consoles
+def _program(tables: dict[str, Any], fingerprint: bytes) -> Program:
+    entries = [
+        [
+            (role, number, anchor, _encoded(also), _encoded(without), weight)
+            for role, number, anchor, also, without, weight in rows
         ]
-        shape_rows = list(shapes["shape"].items())
-        canonical = json.dumps(
-            [[rule.row for rule in self._rules], consoles, shapes], sort_keys=True, default=str
-        )
-        fingerprint = hashlib.sha256(canonical.encode()).digest()[:16]
-        return Program(literals, list(entries.values()), rows, states, shape_rows, fingerprint)
+        for rows in tables["entries"]
+    ]
+    for row in tables["rules"]:
+        row["fold_after"] = row["fold_after"].encode()
+    return Program(
+        _encoded(tables["literals"]), entries, tables["rules"], tables["consoles"],
+        tables["shapes"], fingerprint,
+    )  # fmt: skip
 
 
-def _texts(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def _encoded(texts: Sequence[str]) -> list[bytes]:
+    return [text.encode() for text in texts]
 
 
 def _rule_files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(p for p in path.glob("*.toml") if p.name not in TABLES)
+        files = sorted(path.glob("*.toml"))
         if not files:
             raise RuleError(str(path), None, None, "no *.toml file in this directory")
         return files
     return [path]
 
 
+def _whole_row(ident: str, path: Path) -> dict[str, Any]:
+    """A built-in row as its TOML has it, examples included."""
+    row: dict[str, Any] = next(r for r in read_toml(path)["rule"] if r["id"] == ident)
+    return row
+
+
+class _Collected:
+    """Rows by id, in order; a later group's rule replaces an earlier group's of the same id."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Source] = {}
+        self.consoles: list[ConsoleSource] = []
+        self._seen: dict[str, str] = {}
+
+    def next_group(self) -> None:
+        self._seen = {}
+
+    def add(self, row: dict[str, Any], file: str, whole: Any = None) -> None:
+        ident = row["id"]
+        if ident in self._seen:
+            raise RuleError(file, ident, "id", f"stands in {self._seen[ident]} already")
+        self._seen[ident] = file
+        self.sources[ident] = (row, file, whole)
+
+
 def load_rules(*paths: str | os.PathLike[str], builtin: bool = True) -> Ruleset:
     """Load the built-in rules and those of `paths` (files, or directories of ``*.toml``).
 
-    A rule of a later file replaces the rule of an earlier one with the same id; inside one
-    file an id may stand once. Raises RuleError, which names file, rule and key; OSError when a
-    file cannot be read.
+    A rule of a later path replaces the rule of an earlier one, or a built-in one, with the same
+    id; inside one path an id may stand once. Raises RuleError, which names file, rule and key;
+    OSError when a file cannot be read.
     """
-    groups: list[list[Path]] = []
+    collected = _Collected()
+    files, tables = compiled.split(BUILTIN)
+    mark = compiled.digest([*files, *tables])
+    known = compiled.read(BUILTIN, mark) or compiled.parse(files, tables)
+    identity = hashlib.sha256()
     if builtin:
-        groups.append(_rule_files(BUILTIN))
-    groups += [_rule_files(Path(path)) for path in paths]
-    rules: dict[str, Rule] = {}
-    consoles: list[dict[str, Any]] = []
-    for group in groups:
-        seen: dict[str, str] = {}
-        for path in group:
-            # A built-in family goes by its name, a user's file by the path it was given as.
-            name = path.name if path.parent == BUILTIN else str(path)
-            rows, console_rows = parse_file(path, name)
-            consoles += console_rows
+        identity.update(mark.encode())
+        for family in known["families"]:
+            for number, console in enumerate(family["consoles"]):
+                collected.consoles.append((console, BUILTIN / family["file"], number))
+            whole = partial(_whole_row, path=BUILTIN / family["file"])
+            for row in family["rules"]:
+                collected.add(row, family["file"], whole)
+    for path in paths:
+        collected.next_group()
+        for file in _rule_files(Path(path)):
+            identity.update(compiled.digest([file]).encode())
+            rows, consoles = parse_file(file, str(file))
+            collected.consoles += [(console, None, 0) for console in consoles]
             for row in rows:
-                if row["id"] in seen:
-                    raise RuleError(
-                        name, row["id"], "id", f"stands in {seen[row['id']]} already"
-                    )
-                seen[row["id"]] = name
-                rules[row["id"]] = Rule(row, name)
-    return Ruleset(
-        rules.values(), consoles, read_toml(BUILTIN / "shapes.toml"),
-        read_toml(BUILTIN / "blame.toml"),
-    )  # fmt: skip
+                collected.add(row, str(file))
+    sources = list(collected.sources.values())
+    shapes, blame = known["tables"]["shapes.toml"], known["tables"]["blame.toml"]
+    if builtin and not paths:
+        resolved = known["program"]
+    else:
+        rows = [row for row, _, _ in collected.consoles]
+        resolved = build([Rule(*source) for source in sources], rows, shapes)
+    for row, file, _ in sources:
+        _check_blame(row, file, blame["profile"])
+    program = _program(resolved, identity.digest()[:16])
+    return Ruleset(sources, collected.consoles, program, blame)
+
+
+def _check_blame(row: dict[str, Any], file: str, profiles: dict[str, Any]) -> None:
+    variants = enumerate(row.get("variant", ()))
+    named = [("blame", row.get("blame"))]
+    named += [(f"variant[{n}].blame", variant.get("blame")) for n, variant in variants]
+    for key, profile in named:
+        if profile is not None and profile not in profiles:
+            raise RuleError(file, row["id"], key, f'no profile "{profile}" in blame.toml')

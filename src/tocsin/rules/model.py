@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 KINDS = frozenset(
-    """memory.oom memory.alloc memory.corruption kernel.panic kernel.oops kernel.warning
-    kernel.lockup kernel.hung-task kernel.rcu-stall kernel.error sanitizer.kasan sanitizer.kmsan
-    sanitizer.kcsan sanitizer.kfence sanitizer.ubsan sanitizer.leak sanitizer.lockdep storage.ata
-    storage.scsi storage.nvme storage.block storage.raid filesystem hardware.mce hardware.memory
-    hardware.pcie hardware.thermal hardware.firmware hardware.device network boot userspace
-    userspace.traceback security virt.clock""".split()
+    ["memory.oom", "memory.alloc", "memory.corruption", "kernel.panic", "kernel.oops", "kernel.warning", "kernel.lockup", "kernel.hung-task", "kernel.rcu-stall", "kernel.error", "sanitizer.kasan", "sanitizer.kmsan", "sanitizer.kcsan", "sanitizer.kfence", "sanitizer.ubsan", "sanitizer.leak", "sanitizer.lockdep", "storage.ata", "storage.scsi", "storage.nvme", "storage.block", "storage.raid", "filesystem", "hardware.mce", "hardware.memory", "hardware.pcie", "hardware.thermal", "hardware.firmware", "hardware.device", "network", "boot", "userspace", "userspace.traceback", "security", "virt.clock"]
 )
 SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 # Fields that the classifier fills in for any report with a trace; a title may use them without
 # a group of its own.
 STANDARD_FIELDS = frozenset(
-    "function module comm pid cpu kernel taint hardware address panicked".split()
+    ["function", "module", "comm", "pid", "cpu", "kernel", "taint", "hardware", "address", "panicked"]
 )
-INT_NAMES = frozenset("pid cpu count sector order score uid seconds line tgid ppid qid lba".split())
+INT_NAMES = frozenset(["pid", "cpu", "count", "sector", "order", "score", "uid", "seconds", "line", "tgid", "ppid", "qid", "lba"])
 INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count")
 
 
@@ -49,7 +45,7 @@ class Extract:
     __slots__ = ("all", "literals", "match")
 
     def __init__(self, row: dict[str, Any]) -> None:
-        self.literals: tuple[str, ...] = tuple(_texts(row["literal"]))
+        self.literals: tuple[str, ...] = tuple(texts(row["literal"]))
         self.match = Regex(row["match"])
         self.all: bool = row.get("all", False)
 
@@ -60,7 +56,7 @@ class Variant:
     __slots__ = ("literals", "match", "values", "within")
 
     def __init__(self, row: dict[str, Any]) -> None:
-        self.literals: tuple[str, ...] = tuple(_texts(row["literal"]))
+        self.literals: tuple[str, ...] = tuple(texts(row["literal"]))
         self.within: int | None = row.get("within")
         self.match = Regex(row["match"]) if "match" in row else None
         self.values = {
@@ -93,20 +89,41 @@ class Rule:
     """One checked row. ``source`` is the file it came from."""
 
     __slots__ = (
-        "_cache", "absorbs", "advice", "blame", "id", "kind", "meaning", "noise", "origin",
-        "provisional", "reason", "requires", "row", "severity", "signature", "source", "titles",
-        "lane", "rank",
-    )  # fmt: skip
+        "_cache",
+        "_whole",
+        "absorbs",
+        "advice",
+        "blame",
+        "id",
+        "kind",
+        "lane",
+        "meaning",
+        "noise",
+        "origin",
+        "provisional",
+        "rank",
+        "reason",
+        "requires",
+        "row",
+        "severity",
+        "signature",
+        "source",
+        "titles",
+    )
 
-    def __init__(self, row: dict[str, Any], source: str) -> None:
+    def __init__(
+        self, row: dict[str, Any], source: str, whole: Callable[[str], dict[str, Any]] | None = None
+    ) -> None:
         self.row = row
+        # Fetches the row with its examples, when `row` came without them.
+        self._whole = whole
         self.source = source
         self.id: str = row["id"]
         self.noise: bool = row.get("noise", False)
         self.reason: str | None = row.get("reason")
         self.kind: str = row.get("kind", "noise")
         self.severity: str = row.get("severity", "debug")
-        self.titles: tuple[str, ...] = tuple(_texts(row.get("title", ())))
+        self.titles: tuple[str, ...] = tuple(texts(row.get("title", ())))
         self.signature: tuple[str, ...] = tuple(row.get("signature", ()))
         self.meaning: str = _joined(row.get("meaning", ""))
         self.advice: tuple[str, ...] = tuple(map(_joined, row.get("advice", ())))
@@ -134,7 +151,7 @@ class Rule:
     @property
     def literals(self) -> tuple[bytes, ...]:
         """The literals that begin it."""
-        return tuple(text.encode("utf-8") for text in _texts(self.row["start"]["literal"]))
+        return tuple(text.encode("utf-8") for text in texts(self.row["start"]["literal"]))
 
     @property
     def start_match(self) -> Regex | None:
@@ -146,7 +163,7 @@ class Rule:
 
     @property
     def end_literals(self) -> tuple[str, ...]:
-        return tuple(_texts(self.row.get("end", {}).get("literal", ())))
+        return tuple(texts(self.row.get("end", {}).get("literal", ())))
 
     @property
     def extracts(self) -> tuple[Extract, ...]:
@@ -158,13 +175,20 @@ class Rule:
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        return self._once("examples", lambda: tuple(map(Example, self.row.get("example", ()))))
+        return self._once("examples", lambda: tuple(map(Example, self._rows("example"))))
 
     @property
     def counterexamples(self) -> tuple[Example, ...]:
         return self._once(
-            "counterexamples", lambda: tuple(map(Example, self.row.get("counterexample", ())))
+            "counterexamples", lambda: tuple(map(Example, self._rows("counterexample")))
         )
+
+    def _rows(self, key: str) -> list[dict[str, Any]]:
+        if self._whole is not None:
+            self.row = self._whole(self.id)
+            self._whole = None
+        rows: list[dict[str, Any]] = self.row.get(key, [])
+        return rows
 
     def _once(self, name: str, make: Any) -> Any:
         if name not in self._cache:
@@ -177,7 +201,7 @@ def _joined(text: str) -> str:
     return " ".join(text.split())
 
 
-def _texts(value: str | list[str] | tuple[str, ...]) -> list[str]:
+def texts(value: str | list[str] | tuple[str, ...]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 

@@ -1,0 +1,619 @@
+"""Where a literal may lie: one rare window of each, looked for with byte tables.
+
+A literal need not be recognised by its first bytes: "BUG: soft lockup" is better recognised by
+"ft lo". plan_windows() gives each literal a window and a bucket, so that few places of ordinary text
+pass the tables; simd/candidates.h finds the places that do; verify() asks each which literals are
+really there. The filter misses nothing and proves nothing: what a match is, the automaton says.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, memset
+
+from tocsin._core.grow cimport hits_push, hits_t
+from tocsin._core.types cimport hit_t
+from tocsin._core.variant cimport TABLES_NIBBLES, TABLES_PAIRS, candidates_t, variant_t
+
+
+cdef extern from "simd/sample.h" nogil:
+    const int SAMPLE_BYTES
+    const char *sample_text
+
+cdef extern from *:
+    """
+    #define count_trailing_zeros(x) __builtin_ctzll(x)
+    #define count_ones(x) __builtin_popcount(x)
+    """
+    int count_trailing_zeros(uint64_t x) noexcept nogil
+    int count_ones(uint32_t x) noexcept nogil
+
+
+cdef enum:
+    MOST_BUCKETS = 16
+    MOST_FEATURES = 8
+    MOST_CELLS = 128
+    # Windows of one literal that are weighed; a longer literal has its first ones weighed.
+    MOST_WINDOWS = 48
+    SCREEN_BITS = 16
+    BATCH = 512
+    # One more than BLOCK_BYTES / 64: the variants write before they know whether to keep.
+    MOST_GROUPS = 257
+    # From here on 16 buckets find fewer false candidates than the second set of tables costs.
+    # bench: quiet-1000-dram.
+    MANY_PATTERNS = 600
+
+
+# --- planning -------------------------------------------------------------------------------------
+
+cdef struct feature_t:
+    # 0: pair cell of this byte and the next; 1: low nibble; 2: high nibble.
+    int kind
+    # Which byte of the window.
+    int offset
+
+
+cdef struct plan_t:
+    int features
+    int buckets
+    int cells
+    feature_t[MOST_FEATURES] feature
+    bint fold
+    # Number of pairs of features, and where the pair (i, j) is counted.
+    int pairs
+    int[MOST_FEATURES][MOST_FEATURES] pair
+    # The sample as each kind of feature sees it, and, per kind and cell, at which places.
+    int places
+    uint8_t *stream[3]
+    uint32_t *where[3]
+    uint32_t[3][MOST_CELLS + 1] first
+    double[3][MOST_CELLS] share
+    # Per bucket and place: which features reject the window there. 0 is a false candidate.
+    uint8_t *rejects[MOST_BUCKETS]
+    # What a cell newly allowed would let through: places that only feature i rejects, by its
+    # cell; places that only i and j reject, by both cells.
+    int32_t[MOST_BUCKETS][MOST_FEATURES][MOST_CELLS] alone
+    int32_t *both[MOST_BUCKETS]
+    # Places at which the first so many cells of a window are what they are, by hash.
+    int32_t *exact
+    # How many literals of the bucket allow the cell, and the share of text the allowed ones have.
+    int32_t[MOST_BUCKETS][MOST_FEATURES][MOST_CELLS] allowed
+    double[MOST_BUCKETS][MOST_FEATURES] mass
+
+
+cdef struct cells_t:
+    int count
+    uint8_t[MOST_CELLS] cell
+
+
+cdef enum:
+    EXACT_BITS = 16
+
+
+cdef inline uint8_t pair_cell(uint8_t a, uint8_t b) noexcept nogil:
+    return <uint8_t> ((2 * a - b) & 127)
+
+
+cdef inline uint8_t cell_of(int kind, const uint8_t *at) noexcept nogil:
+    if kind == 0:
+        return pair_cell(at[0], at[1])
+    return at[0] & 15 if kind == 1 else at[0] >> 4
+
+
+cdef inline uint8_t other_case(uint8_t byte, bint fold) noexcept nogil:
+    """The byte itself unless it is a (folded) letter that matches in either case."""
+    return byte - 32 if fold and 97 <= byte <= 122 else byte
+
+
+cdef void cells_of(const plan_t *plan, int feature, const uint8_t *text, size_t length,
+                   size_t window, cells_t *out) noexcept nogil:
+    """The cells the feature may see where text[window:] lies; beyond the text anything."""
+    cdef bint[MOST_CELLS] seen
+    cdef int kind = plan.feature[feature].kind, i, j, k, seconds
+    cdef size_t at = window + plan.feature[feature].offset
+    cdef uint8_t[2] first
+    cdef uint8_t[256] second
+    cdef uint8_t cell
+    out.count = 0
+    if at >= length:
+        for i in range(plan.cells):
+            out.cell[i] = <uint8_t> i
+        out.count = plan.cells
+        return
+    memset(seen, 0, sizeof(seen))
+    first[0] = text[at]
+    first[1] = other_case(text[at], plan.fold)
+    seconds = 1
+    second[0] = 0
+    if kind == 0 and at + 1 < length:
+        second[0] = text[at + 1]
+        second[1] = other_case(text[at + 1], plan.fold)
+        seconds = 2
+    elif kind == 0:
+        seconds = 256
+        for j in range(256):
+            second[j] = <uint8_t> j
+    for i in range(2):
+        for j in range(seconds):
+            if kind == 0:
+                cell = pair_cell(first[i], second[j])
+            else:
+                cell = cell_of(kind, &first[i])
+            if not seen[cell]:
+                seen[cell] = True
+                out.cell[out.count] = cell
+                out.count += 1
+
+
+cdef inline void tell(plan_t *plan, int bucket, int place, int32_t by) noexcept nogil:
+    """Count the place among those that one or two more cells would let through."""
+    cdef uint32_t rejects = plan.rejects[bucket][place]
+    cdef int count = count_ones(rejects), i, j
+    if count == 1:
+        i = count_trailing_zeros(rejects)
+        plan.alone[bucket][i][sampled(plan, i, place)] += by
+    elif count == 2:
+        i = count_trailing_zeros(rejects)
+        j = count_trailing_zeros(rejects & (rejects - 1))
+        plan.both[bucket][(plan.pair[i][j] * plan.cells + sampled(plan, i, place)) * plan.cells
+                          + sampled(plan, j, place)] += by
+
+
+cdef inline uint8_t sampled(const plan_t *plan, int feature, int place) noexcept nogil:
+    return plan.stream[plan.feature[feature].kind][place + plan.feature[feature].offset]
+
+
+cdef void allow(plan_t *plan, int bucket, const cells_t *window, int by) noexcept nogil:
+    """Let a window into a bucket (by = 1), or take it out (by = -1)."""
+    cdef int i, k, kind, place
+    cdef uint32_t w
+    cdef uint8_t cell
+    for i in range(plan.features):
+        kind = plan.feature[i].kind
+        for k in range(window[i].count):
+            cell = window[i].cell[k]
+            plan.allowed[bucket][i][cell] += by
+            if plan.allowed[bucket][i][cell] != (1 if by > 0 else 0):
+                continue
+            plan.mass[bucket][i] += by * plan.share[kind][cell]
+            for w in range(plan.first[kind][cell], plan.first[kind][cell + 1]):
+                place = <int> plan.where[kind][w] - plan.feature[i].offset
+                if 0 <= place < plan.places:
+                    tell(plan, bucket, place, -1)
+                    plan.rejects[bucket][place] ^= <uint8_t> (1 << i)
+                    tell(plan, bucket, place, 1)
+
+
+cdef inline uint32_t exact_slot(uint32_t mix, int count) noexcept nogil:
+    return ((mix * <uint32_t> 0x9E3779B1) >> (32 - EXACT_BITS)) + (
+        <uint32_t> count << EXACT_BITS)
+
+
+cdef double price(const plan_t *plan, int bucket, const cells_t *window) noexcept nogil:
+    """How many more false candidates the bucket has in the sample with this window in it.
+
+    Places that more than two features reject are not looked up; a smooth estimate, as if features
+    were independent, stands for them and for text that is not in the sample.
+    """
+    cdef int i, j, k, n
+    cdef double before = 1, after = 1, mass, found = 0
+    cdef const int32_t *both
+    for i in range(plan.features):
+        mass = plan.mass[bucket][i]
+        before *= mass
+        for k in range(window[i].count):
+            if plan.allowed[bucket][i][window[i].cell[k]] == 0:
+                mass += plan.share[plan.feature[i].kind][window[i].cell[k]]
+                found += plan.alone[bucket][i][window[i].cell[k]]
+        after *= mass
+    for i in range(plan.features):
+        if window[i].count > 4:
+            continue
+        for j in range(i + 1, plan.features):
+            if window[j].count > 4:
+                continue
+            both = plan.both[bucket] + plan.pair[i][j] * plan.cells * plan.cells
+            for k in range(window[i].count):
+                for n in range(window[j].count):
+                    found += both[window[i].cell[k] * plan.cells + window[j].cell[n]]
+    # 10: found by trial on held-out text between 1 and 100; a flat optimum.
+    return found + 10 * (after - before) * plan.places
+
+
+cdef int plan_sample(plan_t *plan) noexcept nogil:
+    """Look at the sample through the features."""
+    cdef int kind, place, i, cell, b, count
+    cdef uint32_t mix
+    cdef uint32_t[MOST_CELLS] at
+    cdef const uint8_t *text = <const uint8_t *> sample_text
+    plan.places = SAMPLE_BYTES - 8
+    for kind in range(3):
+        plan.stream[kind] = <uint8_t *> malloc(SAMPLE_BYTES)
+        plan.where[kind] = <uint32_t *> malloc(SAMPLE_BYTES * sizeof(uint32_t))
+        if plan.stream[kind] == NULL or plan.where[kind] == NULL:
+            return -1
+        memset(plan.first[kind], 0, sizeof(plan.first[kind]))
+        count = SAMPLE_BYTES - 1
+        for place in range(count):
+            cell = cell_of(kind, text + place)
+            plan.stream[kind][place] = <uint8_t> cell
+            plan.first[kind][cell + 1] += 1
+        for cell in range(MOST_CELLS):
+            plan.share[kind][cell] = (plan.first[kind][cell + 1] + 1.0) / count
+            plan.first[kind][cell + 1] += plan.first[kind][cell]
+            at[cell] = plan.first[kind][cell]
+        for place in range(count):
+            cell = plan.stream[kind][place]
+            plan.where[kind][at[cell]] = <uint32_t> place
+            at[cell] += 1
+    plan.pairs = 0
+    for i in range(plan.features):
+        for b in range(i + 1, plan.features):
+            plan.pair[i][b] = plan.pairs
+            plan.pairs += 1
+    plan.exact = <int32_t *> calloc(<size_t> (MOST_FEATURES + 1) << EXACT_BITS, sizeof(int32_t))
+    if plan.exact == NULL:
+        return -1
+    for place in range(plan.places):
+        mix = 0
+        for i in range(plan.features):
+            mix = mix * 131 + sampled(plan, i, place) + 1
+            plan.exact[exact_slot(mix, i + 1)] += 1
+    for b in range(plan.buckets):
+        plan.rejects[b] = <uint8_t *> malloc(plan.places)
+        plan.both[b] = <int32_t *> calloc(
+            <size_t> plan.pairs * plan.cells * plan.cells, sizeof(int32_t))
+        if plan.rejects[b] == NULL or plan.both[b] == NULL:
+            return -1
+        memset(plan.rejects[b], (1 << plan.features) - 1, plan.places)
+    return 0
+
+
+cdef void plan_free(plan_t *plan) noexcept nogil:
+    cdef int i
+    if plan == NULL:
+        return
+    for i in range(3):
+        free(plan.stream[i])
+        free(plan.where[i])
+    for i in range(MOST_BUCKETS):
+        free(plan.rejects[i])
+        free(plan.both[i])
+    free(plan.exact)
+    free(plan)
+
+
+cdef void place_pattern(plan_t *plan, const uint8_t *text, size_t length, uint32_t *window,
+                        int *bucket, bint again) noexcept nogil:
+    """Give one literal the cheapest window and bucket as things stand."""
+    cdef cells_t[MOST_FEATURES] cells
+    cdef size_t at, most
+    cdef int b, i, known
+    cdef double cost, best = 1e300, frequent
+    cdef uint32_t mix, best_at = 0
+    cdef int best_bucket = 0
+    if again:
+        for i in range(plan.features):
+            cells_of(plan, i, text, length, window[0], &cells[i])
+        allow(plan, bucket[0], cells, -1)
+    # The window has five bytes; a literal with fewer has its window at its start, because places
+    # are told apart by the window's first four.
+    most = length - 5 if length > 5 else 0
+    if most > MOST_WINDOWS:
+        most = MOST_WINDOWS
+    for at in range(most + 1):
+        mix = 0
+        known = 0
+        for i in range(plan.features):
+            cells_of(plan, i, text, length, at, &cells[i])
+            if known == i and cells[i].count == 1:
+                mix = mix * 131 + cells[i].cell[0] + 1
+                known += 1
+        frequent = plan.exact[exact_slot(mix, known)] if known else 0
+        for b in range(plan.buckets):
+            cost = price(plan, b, cells) + frequent
+            if cost < best:
+                best = cost
+                best_at = <uint32_t> at
+                best_bucket = b
+    window[0] = best_at
+    bucket[0] = best_bucket
+    for i in range(plan.features):
+        cells_of(plan, i, text, length, best_at, &cells[i])
+    allow(plan, best_bucket, cells, 1)
+
+
+cdef int plan_windows(prefilter_t *filter, size_t patterns, int kind, int buckets) noexcept nogil:
+    """Choose every literal's window and bucket, greedily, and write the tables."""
+    cdef plan_t *plan = <plan_t *> calloc(1, sizeof(plan_t))
+    cdef int *bucket = <int *> malloc((patterns + 1) * sizeof(int))
+    cdef uint32_t *order = <uint32_t *> malloc((patterns + 1) * sizeof(uint32_t))
+    cdef int status = -1, i, b, cell, turn, turns
+    cdef size_t p, k, length, begin, used
+    cdef uint32_t[17] by_length
+    if plan != NULL and bucket != NULL and order != NULL:
+        plan.fold = filter.fold
+        plan.buckets = buckets
+        if kind == TABLES_PAIRS:
+            plan.features = 4
+            plan.cells = 128
+            for i in range(4):
+                plan.feature[i].kind = 0
+                plan.feature[i].offset = i
+        else:
+            plan.features = 8
+            plan.cells = 16
+            for i in range(8):
+                plan.feature[i].kind = 1 + (i & 1)
+                plan.feature[i].offset = i >> 1
+        status = plan_sample(plan)
+    if status == 0:
+        # The shortest first: they have no choice, the others can keep out of their way.
+        memset(by_length, 0, sizeof(by_length))
+        used = 0
+        for length in range(1, 17):
+            for p in range(patterns):
+                k = filter.ends[p] - (filter.ends[p - 1] if p else 0)
+                if k == length or (length == 16 and k > 16):
+                    order[used] = <uint32_t> p
+                    used += 1
+        # A second turn lets those that came early look again; beyond some number of literals it
+        # costs more than it gains.
+        turns = 2 if patterns <= 2000 else 1
+        for turn in range(turns):
+            for k in range(used):
+                p = order[k]
+                begin = filter.ends[p - 1] if p else 0
+                place_pattern(plan, filter.text + begin, filter.ends[p] - begin,
+                              &filter.window[p], &bucket[p], turn > 0)
+        for b in range(buckets):
+            for i in range(plan.features):
+                for cell in range(plan.cells):
+                    if plan.allowed[b][i][cell]:
+                        filter.tables[((b >> 3) * plan.features + i) * plan.cells + cell] |= (
+                            <uint8_t> (1 << (b & 7)))
+    plan_free(plan)
+    free(bucket)
+    free(order)
+    return status
+
+
+# --- verification ---------------------------------------------------------------------------------
+
+cdef inline uint64_t fold_bytes(uint64_t word) noexcept nogil:
+    """ASCII upper-case letters of eight bytes in lower case."""
+    cdef uint64_t ones = <uint64_t> 0x0101010101010101
+    cdef uint64_t low = word & (0x7F * ones)
+    # Bit 7 of a byte: whether its low seven bits are >= "A", and whether they are > "Z".
+    cdef uint64_t is_upper = (low + (0x80 - 65) * ones) & ~(low + (0x7F - 90) * ones)
+    return word | ((is_upper & ~word & (0x80 * ones)) >> 2)
+
+
+cdef inline uint32_t hash_key(uint64_t key) noexcept nogil:
+    """Of a window's first four bytes. The screen and the heads use its upper bits."""
+    return <uint32_t> key * <uint32_t> 0x9E3779B1
+
+
+cdef inline uint64_t key_mask(size_t width) noexcept nogil:
+    return (<uint64_t> 1 << (8 * width)) - 1
+
+
+cdef inline uint64_t word_at(const uint8_t *data, size_t length, size_t at,
+                             bint fold) noexcept nogil:
+    """Eight bytes from `at` on, zeros beyond the data."""
+    cdef uint64_t word = 0
+    if at < length:
+        if length - at >= 8:
+            memcpy(&word, data + at, 8)
+        else:
+            memcpy(&word, data + at, length - at)
+    return fold_bytes(word) if fold else word
+
+
+cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
+    """Sort the literals by the hash of their window."""
+    cdef size_t p, begin, length, known
+    cdef int bits = 8
+    cdef uint32_t h, at
+    cdef uint64_t want
+    cdef uint32_t *hashes = <uint32_t *> malloc((patterns + 1) * sizeof(uint32_t))
+    while (<size_t> 1 << bits) < 2 * patterns and bits < 24:
+        bits += 1
+    filter.head_shift = 32 - bits
+    filter.heads = <uint32_t *> calloc((<size_t> 1 << bits) + 1, sizeof(uint32_t))
+    filter.entries = <entry_t *> calloc(patterns + 1, sizeof(entry_t))
+    filter.screen = <uint8_t *> calloc(1 << (SCREEN_BITS - 3), 1)
+    if (hashes == NULL or filter.heads == NULL or filter.entries == NULL
+            or filter.screen == NULL):
+        free(hashes)
+        return -1
+    for p in range(patterns):
+        begin = filter.ends[p - 1] if p else 0
+        length = filter.ends[p] - begin
+        known = length - filter.window[p]
+        if known > 4:
+            known = 4
+        filter.widths |= <uint32_t> 1 << known
+        want = 0
+        memcpy(&want, filter.text + begin + filter.window[p], known)
+        h = hash_key(want)
+        hashes[p] = h
+        filter.heads[(h >> filter.head_shift) + 1] += 1
+        filter.screen[h >> (32 - SCREEN_BITS + 3)] |= (
+            <uint8_t> 1 << ((h >> (32 - SCREEN_BITS)) & 7))
+        if filter.window[p] > filter.back_most:
+            filter.back_most = filter.window[p]
+        if length - filter.window[p] > filter.ahead_most:
+            filter.ahead_most = <uint32_t> (length - filter.window[p])
+    for h in range(<uint32_t> 1 << bits):
+        filter.heads[h + 1] += filter.heads[h]
+    p = patterns
+    while p > 0:
+        p -= 1
+        begin = filter.ends[p - 1] if p else 0
+        length = filter.ends[p] - begin
+        # heads[h + 1] is counted down to where h begins, then stands for the head of h + 1 ...
+        h = hashes[p] >> filter.head_shift
+        filter.heads[h + 1] -= 1
+        at = filter.heads[h + 1]
+        known = length - filter.window[p]
+        if known > 8:
+            known = 8
+        memcpy(&filter.entries[at].want, filter.text + begin + filter.window[p], known)
+        filter.entries[at].mask = ~<uint64_t> 0 if known == 8 else key_mask(known)
+        filter.entries[at].pattern = <uint32_t> p
+        filter.entries[at].back = filter.window[p]
+    # ... so all heads are one too far on now: heads[h + 1] is where h begins.
+    for h in range(<uint32_t> 1 << bits):
+        filter.heads[h] = filter.heads[h + 1]
+    filter.heads[<uint32_t> 1 << bits] = <uint32_t> patterns
+    free(hashes)
+    return 0
+
+
+cdef bint same_text(const prefilter_t *filter, const uint8_t *data, const uint8_t *text,
+                    size_t length) noexcept nogil:
+    cdef size_t i
+    cdef uint8_t byte
+    if not filter.fold:
+        return memcmp(data, text, length) == 0
+    for i in range(length):
+        byte = data[i]
+        if 65 <= byte <= 90:
+            byte += 32
+        if byte != text[i]:
+            return False
+    return True
+
+
+cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t length,
+                          size_t at, uint64_t word, uint32_t h, size_t width,
+                          hits_t *out) noexcept nogil:
+    """Appends the literals whose window is at `at`; returns what that cost, in steps.
+
+    Only literals whose hashed key is `width` bytes wide, unless that is 0: keys of several widths
+    may share a hash, and each literal must be found by its own alone.
+    """
+    cdef uint32_t i = filter.heads[h >> filter.head_shift]
+    cdef uint32_t end = filter.heads[(h >> filter.head_shift) + 1]
+    cdef const entry_t *entry
+    cdef size_t begin, size, start, cost = 1
+    cdef hit_t hit
+    while i < end:
+        entry = &filter.entries[i]
+        i += 1
+        cost += 1
+        if (word & entry.mask) != entry.want or at < entry.back:
+            continue
+        begin = filter.ends[entry.pattern - 1] if entry.pattern else 0
+        size = filter.ends[entry.pattern] - begin
+        if width and min(size, 4) != width:
+            continue
+        start = at - entry.back
+        if start + size > length:
+            continue
+        if size > 8 or entry.back:
+            cost += 1 + size // 16
+            if not same_text(filter, data + start, filter.text + begin, size):
+                continue
+        hit.pattern = entry.pattern
+        hit.start = <uint32_t> start
+        hit.end = <uint32_t> (start + size)
+        hits_push(out, hit)
+        cost += 2
+    return cost
+
+
+cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, size_t lo,
+                 size_t hi, size_t groups, const uint64_t *masks, const uint32_t *at,
+                 hits_t *out) noexcept nogil:
+    cdef uint32_t[BATCH] ends
+    cdef uint32_t[BATCH] hashes
+    cdef size_t g = 0, count, kept, i, place, cost = 0, before = out.used
+    # A step takes some 3 ns, the walk of a byte 1 to 2 ns. bench: near-400, spam-400.
+    cdef size_t most = (hi - lo) // 2 + 64
+    cdef uint64_t bits, word
+    cdef uint32_t h, base
+    cdef size_t width
+    cdef bint wide = filter.widths == 16
+    while g < groups:
+        count = 0
+        while g < groups and count <= BATCH - 64:
+            bits = masks[g]
+            base = at[g] * 64
+            g += 1
+            while bits:
+                ends[count] = base + count_trailing_zeros(bits)
+                count += 1
+                bits &= bits - 1
+        cost += count // 2
+        # The screen reads nothing but 4 bytes of text and 8 KB of bits, and does not branch on
+        # what it finds: a branch would wait for the text.
+        kept = 0
+        if wide:
+            for i in range(count):
+                place = lo + ends[i] - WINDOW_REACH
+                word = word_at(data, length, place, filter.fold)
+                h = hash_key(word)
+                ends[kept] = ends[i]
+                hashes[kept] = h
+                kept += (filter.screen[h >> (32 - SCREEN_BITS + 3)]
+                         >> ((h >> (32 - SCREEN_BITS)) & 7)) & 1
+        else:
+            kept = count
+        for i in range(kept):
+            place = lo + ends[i] - WINDOW_REACH
+            # A window that begins before the data has wrapped around.
+            if place >= length or lo + ends[i] >= hi:
+                continue
+            word = word_at(data, length, place, filter.fold)
+            if wide:
+                cost += verify_window(filter, data, length, place, word, hashes[i], 0, out)
+            else:
+                for width in range(1, 5):
+                    if filter.widths >> width & 1:
+                        h = hash_key(word & key_mask(width))
+                        cost += verify_window(filter, data, length, place, word, h, width, out)
+            if cost > most:
+                out.used = before
+                return False
+    return True
+
+
+cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t length,
+                          size_t lo, size_t hi, hits_t *out) noexcept nogil:
+    cdef uint64_t[MOST_GROUPS] masks
+    cdef uint32_t[MOST_GROUPS] at
+    cdef size_t groups = filter.find(filter.tables, data, length, lo, hi, masks, at)
+    if groups == 0:
+        return True
+    return verify(filter, data, length, lo, hi, groups, masks, at, out)
+
+
+cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
+                         bint fold, const variant_t *variant) noexcept nogil:
+    cdef int buckets = 8
+    filter.text = text
+    filter.ends = ends
+    filter.fold = fold
+    filter.window = <uint32_t *> calloc(patterns + 1, sizeof(uint32_t))
+    filter.tables = <uint8_t *> calloc(2 * MOST_FEATURES * MOST_CELLS, 1)
+    if filter.window == NULL or filter.tables == NULL:
+        return -1
+    filter.find = variant.find
+    if patterns >= MANY_PATTERNS and variant.find16 != NULL:
+        buckets = 16
+        filter.find = variant.find16
+    if plan_windows(filter, patterns, variant.tables, buckets) != 0:
+        return -1
+    return build_entries(filter, patterns)
+
+
+cdef void prefilter_free(prefilter_t *filter) noexcept nogil:
+    free(filter.tables)
+    free(filter.entries)
+    free(filter.heads)
+    free(filter.screen)
+    free(filter.text)
+    free(filter.ends)
+    free(filter.window)
+    memset(filter, 0, sizeof(prefilter_t))
