@@ -152,9 +152,14 @@ cdef class Pipeline:
         self.program.automaton.scan(data, size, &self.hits)
         while at < size:
             if self.grouper.open.used == 0:
+                # With nothing open, a literal that can only silence or continue says nothing.
+                while hit < self.hits.used and not self.program.wakes[self.hits.at[hit].pattern]:
+                    hit += 1
                 if hit >= self.hits.used:
                     break
                 start = line_start(data, at, self.hits.at[hit].start)
+                while hit > 0 and self.hits.at[hit - 1].start >= start:
+                    hit -= 1
             else:
                 start = at
             end = find_newline(data, start, size)
