@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 # What stands in front of the program counter, by architecture. User-mode segments (33, 2b, 23) say
 # nothing about the kernel.
-PC_MARKS = ("RIP: ", "RIP  [", "EIP: ", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc : ", "Krnl PSW")
+PC_MARKS = (
+    "RIP: ", "RIP  [", "EIP: ", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc : ", "Krnl PSW",
+)  # fmt: skip
 PC = re.compile(
     r"^\s*(?:RIP:? +(?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
     r"|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] |epc : (?:\w+ : )?"
@@ -31,7 +33,7 @@ def line_at(text: str, at: int) -> str:
 
 
 def program_counter(text: str) -> str | None:
-    """The kernel function in which the instruction pointer stood, by the first line that says so."""
+    """The kernel function the instruction pointer stood in, by the first line that says so."""
     best: tuple[int, str] | None = None
     for mark in PC_MARKS:
         at = text.find(mark)
