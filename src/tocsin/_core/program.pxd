@@ -16,6 +16,7 @@ cdef enum anchor_t:
     ANCHOR_WORD = 2
     ANCHOR_END = 3
     ANCHOR_PROMPT = 4
+    ANCHOR_LEVEL = 5
 
 cdef struct text_t:
     const uint8_t *at

@@ -57,7 +57,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    from tocsin.rules.check import run_examples
+    from tocsin.examples import run_examples
 
     ruleset = load(arguments, arguments.paths)
     if ruleset is None:

@@ -19,15 +19,22 @@ from tocsin.rules.tables import build
 BUILTIN = Path(__file__).parent / "builtin"
 # A checked row, the file it came from, and how to fetch it with its examples.
 Source = tuple[dict[str, Any], str, Any]
+# A console row; the file and the place in it where its examples stand, when it came without.
+ConsoleSource = tuple[dict[str, Any], Path | None, int]
 
 
 class Ruleset(Sequence[Rule]):
     """An immutable set of rules, shared by any number of scanners and threads."""
 
     def __init__(
-        self, sources: Sequence[Source], program: Program, blame: dict[str, Any]
+        self,
+        sources: Sequence[Source],
+        consoles: Sequence[ConsoleSource],
+        program: Program,
+        blame: dict[str, Any],
     ) -> None:
         self._sources = sources
+        self._consoles = consoles
         self._rules: list[Rule | None] = [None] * len(sources)
         self._numbers = {row["id"]: number for number, (row, _, _) in enumerate(sources)}
         self.program = program
@@ -57,6 +64,19 @@ class Ruleset(Sequence[Rule]):
 
     def __iter__(self) -> Iterator[Rule]:
         return (self[number] for number in range(len(self)))
+
+    @property
+    def consoles(self) -> tuple[dict[str, Any], ...]:
+        """The console rows with their examples, as the TOML has them."""
+        whole: dict[Path, list[dict[str, Any]]] = {}
+        out = []
+        for row, path, number in self._consoles:
+            if path is not None:
+                if path not in whole:
+                    whole[path] = read_toml(path)["console"]
+                row = whole[path][number]
+            out.append(row)
+        return tuple(out)
 
     def __repr__(self) -> str:
         noise = sum(bool(row.get("noise")) for row, _, _ in self._sources)
@@ -103,7 +123,7 @@ class _Collected:
 
     def __init__(self) -> None:
         self.sources: dict[str, Source] = {}
-        self.consoles: list[dict[str, Any]] = []
+        self.consoles: list[ConsoleSource] = []
         self._seen: dict[str, str] = {}
 
     def next_group(self) -> None:
@@ -132,7 +152,8 @@ def load_rules(*paths: str | os.PathLike[str], builtin: bool = True) -> Ruleset:
     if builtin:
         identity.update(mark.encode())
         for family in known["families"]:
-            collected.consoles += family["consoles"]
+            for number, console in enumerate(family["consoles"]):
+                collected.consoles.append((console, BUILTIN / family["file"], number))
             whole = partial(_whole_row, path=BUILTIN / family["file"])
             for row in family["rules"]:
                 collected.add(row, family["file"], whole)
@@ -141,7 +162,7 @@ def load_rules(*paths: str | os.PathLike[str], builtin: bool = True) -> Ruleset:
         for file in _rule_files(Path(path)):
             identity.update(compiled.digest([file]).encode())
             rows, consoles = parse_file(file, str(file))
-            collected.consoles += consoles
+            collected.consoles += [(console, None, 0) for console in consoles]
             for row in rows:
                 collected.add(row, str(file))
     sources = list(collected.sources.values())
@@ -149,10 +170,18 @@ def load_rules(*paths: str | os.PathLike[str], builtin: bool = True) -> Ruleset:
     if builtin and not paths:
         resolved = known["program"]
     else:
-        resolved = build([Rule(*source) for source in sources], collected.consoles, shapes)
+        rows = [row for row, _, _ in collected.consoles]
+        resolved = build([Rule(*source) for source in sources], rows, shapes)
     for row, file, _ in sources:
-        if row.get("blame", "default") not in blame["profile"]:
-            raise RuleError(
-                file, row["id"], "blame", f'no profile "{row["blame"]}" in blame.toml'
-            )
-    return Ruleset(sources, _program(resolved, identity.digest()[:16]), blame)
+        _check_blame(row, file, blame["profile"])
+    program = _program(resolved, identity.digest()[:16])
+    return Ruleset(sources, collected.consoles, program, blame)
+
+
+def _check_blame(row: dict[str, Any], file: str, profiles: dict[str, Any]) -> None:
+    variants = enumerate(row.get("variant", ()))
+    named = [("blame", row.get("blame"))]
+    named += [(f"variant[{n}].blame", variant.get("blame")) for n, variant in variants]
+    for key, profile in named:
+        if profile is not None and profile not in profiles:
+            raise RuleError(file, row["id"], key, f'no profile "{profile}" in blame.toml')

@@ -7,21 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 KINDS = frozenset(
-    """memory.oom memory.alloc memory.corruption kernel.panic kernel.oops kernel.warning
-    kernel.lockup kernel.hung-task kernel.rcu-stall kernel.error sanitizer.kasan sanitizer.kmsan
-    sanitizer.kcsan sanitizer.kfence sanitizer.ubsan sanitizer.leak sanitizer.lockdep storage.ata
-    storage.scsi storage.nvme storage.block storage.raid filesystem hardware.mce hardware.memory
-    hardware.pcie hardware.thermal hardware.firmware hardware.device network boot userspace
-    userspace.traceback security virt.clock""".split()
+    ["memory.oom", "memory.alloc", "memory.corruption", "kernel.panic", "kernel.oops", "kernel.warning", "kernel.lockup", "kernel.hung-task", "kernel.rcu-stall", "kernel.error", "sanitizer.kasan", "sanitizer.kmsan", "sanitizer.kcsan", "sanitizer.kfence", "sanitizer.ubsan", "sanitizer.leak", "sanitizer.lockdep", "storage.ata", "storage.scsi", "storage.nvme", "storage.block", "storage.raid", "filesystem", "hardware.mce", "hardware.memory", "hardware.pcie", "hardware.thermal", "hardware.firmware", "hardware.device", "network", "boot", "userspace", "userspace.traceback", "security", "virt.clock"]
 )
 SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 # Fields that the classifier fills in for any report with a trace; a title may use them without
 # a group of its own.
 STANDARD_FIELDS = frozenset(
-    "function module comm pid cpu kernel taint hardware address panicked".split()
+    ["function", "module", "comm", "pid", "cpu", "kernel", "taint", "hardware", "address", "panicked"]
 )
-INT_NAMES = frozenset("pid cpu count sector order score uid seconds line tgid ppid qid lba".split())
+INT_NAMES = frozenset(["pid", "cpu", "count", "sector", "order", "score", "uid", "seconds", "line", "tgid", "ppid", "qid", "lba"])
 INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count")
 
 
@@ -94,10 +89,27 @@ class Rule:
     """One checked row. ``source`` is the file it came from."""
 
     __slots__ = (
-        "_cache", "_whole", "absorbs", "advice", "blame", "id", "kind", "meaning", "noise", "origin",
-        "provisional", "reason", "requires", "row", "severity", "signature", "source", "titles",
-        "lane", "rank",
-    )  # fmt: skip
+        "_cache",
+        "_whole",
+        "absorbs",
+        "advice",
+        "blame",
+        "id",
+        "kind",
+        "lane",
+        "meaning",
+        "noise",
+        "origin",
+        "provisional",
+        "rank",
+        "reason",
+        "requires",
+        "row",
+        "severity",
+        "signature",
+        "source",
+        "titles",
+    )
 
     def __init__(
         self, row: dict[str, Any], source: str, whole: Callable[[str], dict[str, Any]] | None = None

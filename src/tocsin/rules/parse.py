@@ -53,9 +53,12 @@ CONSOLE_KEYS = {
     "new_boot": BOOL, "reason": TEXT,
 }  # fmt: skip
 CONSOLE_STATES = ("unknown", "bootloader", "booting", "up", "emergency", "panicked", "halted")
-ANCHORS = ("any", "body", "word", "end")
+ANCHORS = ("any", "body", "word", "end", "level")
 ORIGINS = ("kernel", "user", "any")
 SHORTEST_LITERAL = 4
+# What the core's numbers hold, with room to spare: a rank is multiplied by the length of literals.
+MOST_RANK = 1000
+MOST_LINES = 1_000_000
 ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*\Z")
 
 
@@ -144,6 +147,8 @@ def check_rule(row: dict[str, Any], file: str) -> None:
                 _check_table(item, ROW_KEYS[key], f"{key}[{number}]", fail)
         elif not _is(value, known[key]):
             raise fail(key, f"expected {known[key]}, got {value!r}")
+    _check_numbers(row, fail)
+    _check_empty(row, fail)
     if row.get("origin", "kernel") not in ORIGINS:
         raise fail("origin", f"expected one of {', '.join(ORIGINS)}, got {row['origin']!r}")
     if "start" not in row:
@@ -151,6 +156,8 @@ def check_rule(row: dict[str, Any], file: str) -> None:
     for part in ("start", "end"):
         if part in row:
             _check_literals(row[part], part, fail)
+    if _texts(row.get("continue", {}).get("literal", ())):
+        _check_literals(row["continue"], "continue", fail)
     if row.get("noise"):
         if not row.get("reason"):
             raise fail("reason", "missing: a noise row says why the line is harmless")
@@ -179,6 +186,38 @@ def _check_table(value: Any, keys: dict[str, str], where: str, fail: Any) -> Non
         _check_regex(value["match"], f"{where}.match", fail)
 
 
+def _check_numbers(row: dict[str, Any], fail: Any) -> None:
+    if abs(row.get("rank", 0)) > MOST_RANK:
+        raise fail("rank", f"expected -{MOST_RANK} to {MOST_RANK}, got {row['rank']}")
+    more = row.get("continue", {})
+    if not 1 <= more.get("lines", 1) <= MOST_LINES:
+        raise fail("continue.lines", f"expected 1 to {MOST_LINES}, got {more['lines']}")
+    if not more.get("seconds", 0) >= 0:  # written so that nan is refused
+        raise fail("continue.seconds", f"expected 0 or more, got {more['seconds']}")
+
+
+def _check_empty(row: dict[str, Any], fail: Any) -> None:
+    """No text that is searched for may be empty or go over a line end: it would match for ever."""
+    parts = [(part, row[part]) for part in PART_KEYS if part in row]
+    for name in ("extract", "variant"):
+        parts += [(f"{name}[{n}]", item) for n, item in enumerate(row.get(name, ()))]
+    for where, part in parts:
+        for key in ("literal", "also", "not"):
+            _check_texts(part.get(key, ()), f"{where}.{key}", fail)
+    for name in ("example", "counterexample"):
+        for number, item in enumerate(row.get(name, ())):
+            if "log" not in item:
+                raise fail(f"{name}[{number}].log", "missing")
+
+
+def _check_texts(value: Any, where: str, fail: Any) -> None:
+    for text in _texts(value):
+        if not text:
+            raise fail(where, "one of the texts is empty")
+        if "\n" in text or "\r" in text:
+            raise fail(where, f"{text!r} holds a line end; a literal is of one line")
+
+
 def _check_literals(part: dict[str, Any], where: str, fail: Any) -> None:
     anchor = part.get("anchor", "any")
     if anchor not in ANCHORS:
@@ -187,8 +226,6 @@ def _check_literals(part: dict[str, Any], where: str, fail: Any) -> None:
     if not literals:
         raise fail(f"{where}.literal", "missing: expected at least one literal")
     for literal in literals:
-        if "\n" in literal or "\r" in literal:
-            raise fail(f"{where}.literal", f"{literal!r} holds a line end; a literal is of one line")
         size = len(literal.encode("utf-8"))
         if size < SHORTEST_LITERAL and anchor != "body":
             raise fail(
@@ -202,6 +239,16 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
     for key in ("kind", "severity", "title", "meaning", "advice"):
         if key not in row and not row.get("provisional"):
             raise fail(key, "missing")
+    for where, part in (
+        ("", row), *((f"variant[{n}].", item) for n, item in enumerate(row.get("variant", ())))
+    ):
+        if "title" in part and not all(_texts(part["title"]) or [""]):
+            raise fail(f"{where}title", "expected at least one title, none of them empty")
+        if not ID.match(part.get("kind", "kind")):
+            raise fail(
+                f"{where}kind",
+                f"expected lower-case words joined by dots and dashes, got {part['kind']!r}",
+            )
     if row.get("severity", "debug") not in SEVERITIES:
         raise fail("severity", f"expected one of {', '.join(SEVERITIES)}, got {row['severity']!r}")
     for number, variant in enumerate(row.get("variant", ())):
@@ -232,10 +279,13 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
         for name in names:
             if name not in fillable:
                 raise fail(where, f'uses "{name}", but no group of that name is in any match')
-    for key in ("signature", "requires"):
-        for name in row.get(key, ()):
+    named = [(key, row.get(key, ())) for key in ("signature", "requires")]
+    for number, variant in enumerate(row.get("variant", ())):
+        named.append((f"variant[{number}].signature", variant.get("signature", ())))
+    for where, names in named:
+        for name in names:
             if name not in fillable:
-                raise fail(key, f'names "{name}", but no group of that name is in any match')
+                raise fail(where, f'names "{name}", but no group of that name is in any match')
 
 
 def _check_regex(pattern: str, where: str, fail: Any) -> None:
@@ -299,5 +349,11 @@ def check_console(row: dict[str, Any], file: str) -> None:
         )
     if not row.get("literal"):
         raise RuleError(file, name, "literal", "missing")
+
+    def fail(key: str, what: str) -> RuleError:
+        return RuleError(file, name, key, what)
+
+    for key in ("literal", "also", "not"):
+        _check_texts(row.get(key, ()), key, fail)
     if row.get("anchor", "any") not in (*ANCHORS, "prompt"):
         raise RuleError(file, name, "anchor", f"expected one of {', '.join(ANCHORS)} or prompt")
