@@ -26,6 +26,7 @@ cdef struct input_t:
     const hit_t *hits       # of this line only; places relative to `base`
     size_t hit_count
     uint32_t base           # where the line begins in the coordinates of the hits
+    uint32_t trimmed        # its size without blanks at the end
     prefix_t prefix
     uint64_t host
 

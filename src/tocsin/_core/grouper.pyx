@@ -156,10 +156,7 @@ cdef class Grouper:
             if start > line.prefix.body and is_word(s[start - 1]):
                 return False
         elif e.anchor == ANCHOR_END:
-            i = line.size
-            while i > end and (is_blank(s[i - 1]) or s[i - 1] == 13):
-                i -= 1
-            if i > end:
+            if end < line.trimmed:
                 return False
         elif e.anchor == ANCHOR_PROMPT:
             # `<host> login:` and nothing else in front; a name typed behind it is no matter.
@@ -195,7 +192,14 @@ cdef class Grouper:
         out.start = -1
         out.roles = 0
         out.console = -1
+        line.trimmed = line.size
+        while line.trimmed and (
+            is_blank(line.line[line.trimmed - 1]) or line.line[line.trimmed - 1] == 13
+        ):
+            line.trimmed -= 1
         for i in range(line.hit_count if line.hit_count < MOST_HITS else MOST_HITS):
+            if line.hits[i].start < line.base:
+                continue  # it began in the message before, on the same line of the terminal
             for e in range(
                 self.program.entry_first[line.hits[i].pattern],
                 self.program.entry_first[line.hits[i].pattern + 1],
