@@ -353,6 +353,8 @@ cdef class Pipeline:
         w.u64(self.grouper.stamped_seen)
         w.i64(self.grouper.boot)
         w.u64(self.grouper.state)
+        w.u64(self.grouper.before)
+        w.u64(self.grouper.banner)
         w.u64(self.grouper.evicted)
         w.u64(self.grouper.open.used)
         for i in range(self.grouper.open.used):
@@ -391,6 +393,11 @@ cdef class Pipeline:
         ):
             raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
         self.grouper.state = <uint8_t> n
+        n = r.u64()
+        if n >= STATES:
+            raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
+        self.grouper.before = <uint8_t> n
+        self.grouper.banner = r.u64() != 0
         self.grouper.evicted = r.u64()
         for n in range(r.u64()):
             shelf_push(&self.grouper.open, read_trace(r, rules, shapes, self.at))

@@ -110,6 +110,11 @@ cdef class Trace:
         return f"{chr(self.c.caller_kind)}{self.c.caller}"
 
     @property
+    def before(self):
+        """On the banner of a boot: number of the console state it broke into; else 0."""
+        return self.c.before
+
+    @property
     def boot(self):
         return None if self.c.boot < 0 else self.c.boot
 

@@ -13,6 +13,7 @@ from tocsin.classify.blame import CORRUPTED, Blame, Profile
 from tocsin.classify.facts import identity
 from tocsin.classify.places import line_at, lock_places, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
+from tocsin.rules.parse import CONSOLE_STATES
 from tocsin.rules.model import SEVERITIES, Rule, Variant, is_int_field
 
 ENDED = tuple(EndReason)
@@ -225,6 +226,8 @@ def _variant(trace: Trace, rule: Rule) -> tuple[Variant | None, dict[str, str]]:
         return None, {}
     text = trace.text()
     for variant in rule.variants:
+        if variant.before and CONSOLE_STATES[trace.before] not in variant.before:
+            continue
         for literal in variant.literals:
             at = text.find(literal)
             if at < 0 or (variant.within is not None and text.count("\n", 0, at) >= variant.within):

@@ -62,11 +62,13 @@ class Extract:
 class Variant:
     """A narrower reading of a rule's reports."""
 
-    __slots__ = ("literals", "match", "values", "within")
+    __slots__ = ("before", "literals", "match", "values", "within")
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.literals: tuple[str, ...] = tuple(texts(row["literal"]))
         self.within: int | None = row.get("within")
+        # Console states that a boot's banner must have broken into.
+        self.before: tuple[str, ...] = tuple(row.get("before", ()))
         self.match = Regex(row["match"]) if "match" in row else None
         self.values = {
             key: row[key]
