@@ -15,6 +15,7 @@ from tocsin.incident import ConsoleState, Incident
 from tocsin.limits import Limits
 from tocsin.rules.loader import Ruleset, load_rules
 
+DEFAULT_LIMITS = Limits()
 STATES = tuple(ConsoleState)
 CHUNK = 1 << 20
 
@@ -32,7 +33,7 @@ class Scanner:
     incidents come out, in the same order.
     """
 
-    def __init__(self, rules: Ruleset | None = None, *, limits: Limits = Limits()) -> None:
+    def __init__(self, rules: Ruleset | None = None, *, limits: Limits = DEFAULT_LIMITS) -> None:
         if rules is None:
             rules = builtin_rules()
         elif not isinstance(rules, Ruleset):

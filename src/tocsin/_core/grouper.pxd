@@ -26,6 +26,7 @@ cdef struct input_t:
     const hit_t *hits       # of this line only; places relative to `base`
     size_t hit_count
     uint32_t base           # where the line begins in the coordinates of the hits
+    uint32_t trimmed        # its size without blanks at the end
     prefix_t prefix
     uint64_t host
 
@@ -54,6 +55,9 @@ cdef class Grouper:
     cdef uint64_t stamped_seen
     cdef int64_t boot
     cdef uint8_t state
+    # State that a new boot broke into, until the kernel's banner has told of it; 0 none.
+    cdef uint8_t before
+    cdef bint banner        # the line at work begins a boot
     cdef uint64_t evicted
 
     cdef void line(self, input_t *line) noexcept nogil

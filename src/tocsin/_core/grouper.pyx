@@ -156,10 +156,7 @@ cdef class Grouper:
             if start > line.prefix.body and is_word(s[start - 1]):
                 return False
         elif e.anchor == ANCHOR_END:
-            i = line.size
-            while i > end and (is_blank(s[i - 1]) or s[i - 1] == 13):
-                i -= 1
-            if i > end:
+            if end < line.trimmed:
                 return False
         elif e.anchor == ANCHOR_PROMPT:
             # `<host> login:` and nothing else in front; a name typed behind it is no matter.
@@ -195,7 +192,14 @@ cdef class Grouper:
         out.start = -1
         out.roles = 0
         out.console = -1
+        line.trimmed = line.size
+        while line.trimmed and (
+            is_blank(line.line[line.trimmed - 1]) or line.line[line.trimmed - 1] == 13
+        ):
+            line.trimmed -= 1
         for i in range(line.hit_count if line.hit_count < MOST_HITS else MOST_HITS):
+            if line.hits[i].start < line.base:
+                continue  # it began in the message before, on the same line of the terminal
             for e in range(
                 self.program.entry_first[line.hits[i].pattern],
                 self.program.entry_first[line.hits[i].pattern + 1],
@@ -239,10 +243,12 @@ cdef class Grouper:
         if line.prefix.syslog:
             return  # a central log tells of many machines, not of this console
         if new_boot:
+            self.banner = True
             # Firmware, then the kernel's banner: one boot. Anything later than these and again
             # one of them: the next boot.
             if not (now == STATE_UNKNOWN or now == STATE_BOOTLOADER):
                 self.boot += 1
+                self.before = now
                 self.close_host(line.host, ENDED_BOOT)
             self.state = to
         elif to == STATE_PANICKED:
@@ -360,6 +366,7 @@ cdef class Grouper:
         t.level = line.prefix.level
         t.count = 1
         t.boot = -1 if line.prefix.syslog else self.boot
+        t.before = self.before if self.banner else 0
         if line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL:
             t.confidence = CONFIDENCE_CERTAIN
         elif self.stamped_seen >= STAMPED_ENOUGH and not (
@@ -535,6 +542,10 @@ cdef class Grouper:
             self.stamped_seen += 1
         self.expire(line.offset)
         self.judge(line, &v)
+        if self.banner:
+            self.banner = False
+            if self.state == STATE_BOOTING:
+                self.before = 0
         if v.console >= 0 and not v.noise:
             self.set_console(v.console, line)
         # The log's own clock: a long silence ends a report.

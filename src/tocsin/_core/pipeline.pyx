@@ -7,7 +7,7 @@ line is.
 
 Cuts do not matter: bytes after the last line end of a chunk are carried over (at most
 `line_bytes`), and a line is judged when it is whole, or in pieces of exactly `line_bytes` counted
-from its first byte when it is longer than that.
+from its first byte when it is longer than that (its line end not counted).
 
 This module is also what a stream's state is made of: `dumps` writes it, `loads` reads it.
 """
@@ -134,7 +134,9 @@ cdef class Pipeline:
         if stamp - start >= 8 and last == 32 and data[stamp - 2] == 58:
             return (
                 data[stamp - 3] == 108 and data[stamp - 4] == 101  # "kernel: "
-            ) or data[start] == 60 or self.syslog_like(data, start, stamp)
+            ) or data[start] == 60 or self.syslog_like(data, start, stamp) or (
+                stamp - start == 15 and data[start + 6] == 58  # `dmesg -x`
+            )
         return False
 
     cdef bint syslog_like(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil:
@@ -152,9 +154,14 @@ cdef class Pipeline:
         self.program.automaton.scan(data, size, &self.hits)
         while at < size:
             if self.grouper.open.used == 0:
+                # With nothing open, a literal that can only silence or continue says nothing.
+                while hit < self.hits.used and not self.program.wakes[self.hits.at[hit].pattern]:
+                    hit += 1
                 if hit >= self.hits.used:
                     break
                 start = line_start(data, at, self.hits.at[hit].start)
+                while hit > 0 and self.hits.at[hit - 1].start >= start:
+                    hit -= 1
             else:
                 start = at
             end = find_newline(data, start, size)
@@ -169,8 +176,9 @@ cdef class Pipeline:
         cdef size_t most = BLOCK if BLOCK < limit else limit
         while at < size:
             if self.carry.used or self.inside:
-                # Finish the carried line: up to its line end, the end of the chunk or the limit.
-                room = limit - self.carry.used
+                # Finish the carried line: up to its line end, the end of the chunk, or the byte
+                # that shows it to be longer than the limit.
+                room = limit + 1 - self.carry.used
                 end = size if size - at < room else at + room
                 room = find_newline(data, at, end)
                 if room < end:  # its line end is here
@@ -183,22 +191,23 @@ cdef class Pipeline:
                     continue
                 bytes_push(&self.carry, data + at, end - at)
                 at = end
-                if self.carry.used >= limit:
+                if self.carry.used > limit and not self.carry.failed:
                     self.piece(self.carry.at, limit)
-                    self.carry.used = 0
+                    self.carry.at[0] = self.carry.at[limit]
+                    self.carry.used = 1
                 continue
             # At the start of a line: take as many whole lines as fit a block.
             end = size if size - at < most else at + most
             end = line_start(data, at, end)
             if end == at:
                 # Not one whole line in reach: the line is unfinished or longer than a block.
-                room = size - at if size - at < limit else limit
+                room = size - at if size - at < limit + 1 else limit + 1
                 end = find_newline(data, at, at + room)
                 if end < at + room:
                     self.block(data + at, end + 1 - at, False)
                     self.at += end + 1 - at
                     at = end + 1
-                elif room == limit:
+                elif room > limit:
                     self.piece(data + at, limit)
                     at += limit
                 else:
@@ -344,6 +353,8 @@ cdef class Pipeline:
         w.u64(self.grouper.stamped_seen)
         w.i64(self.grouper.boot)
         w.u64(self.grouper.state)
+        w.u64(self.grouper.before)
+        w.u64(self.grouper.banner)
         w.u64(self.grouper.evicted)
         w.u64(self.grouper.open.used)
         for i in range(self.grouper.open.used):
@@ -382,6 +393,11 @@ cdef class Pipeline:
         ):
             raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
         self.grouper.state = <uint8_t> n
+        n = r.u64()
+        if n >= STATES:
+            raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
+        self.grouper.before = <uint8_t> n
+        self.grouper.banner = r.u64() != 0
         self.grouper.evicted = r.u64()
         for n in range(r.u64()):
             shelf_push(&self.grouper.open, read_trace(r, rules, shapes, self.at))
