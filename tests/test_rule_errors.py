@@ -1,4 +1,4 @@
-"""Every way in which a rule file can be wrong is refused, and the message says file, rule and key."""
+"""Every way in which a rule file can be wrong is refused; the message says file, rule and key."""
 
 import pickle
 
@@ -88,7 +88,7 @@ BAD = {
     ),
     "anchor": (
         rule(start={"anchor": '"begin"'}), PIPE, "start.anchor",
-        "expected one of any, body, word, end, got 'begin'",
+        "expected one of any, body, word, end, level, got 'begin'",
     ),
     "prompt anchor": (rule(start={"anchor": '"prompt"'}), PIPE, "start.anchor", "got 'prompt'"),
     "no literal": (rule(start={"literal": None}), PIPE, "start.literal", "missing: expected at least"),
@@ -284,7 +284,7 @@ BAD = {
         rule(provisional="true"), PIPE, "provisional", "needs [rule.continue]",
     ),
     "the same id twice": (
-        rule() + rule().removeprefix("schema = 1\n"), PIPE, "id", "stands in house.toml already",
+        rule() + rule().removeprefix("schema = 1\n"), PIPE, "id", "house.toml already",
     ),
     "absorbs nobody": (rule(absorbs='["t.drop"]'), PIPE, "absorbs", 'no rule "t.drop"'),
     "absorbs an empty family": (rule(absorbs='["x.*"]'), PIPE, "absorbs", 'no rule "x.*"'),
@@ -320,10 +320,11 @@ def test_a_bad_file_is_refused_by_file_rule_and_key(tmp_path, name):
     with pytest.raises(tocsin.RuleError) as caught:
         load(tmp_path, text)
     error = caught.value
-    assert error.file == "house.toml"
+    file = str(tmp_path / "house.toml")
+    assert error.file == file
     assert error.key == key
     message = str(error)
-    head = "house.toml: " + (f"{row}: " if row and row.startswith("rule") else "")
+    head = f"{file}: " + (f"{row}: " if row and row.startswith("rule") else "")
     if row and not row.startswith("rule"):
         assert error.rule == row
         head += f'rule "{row}": '
@@ -352,7 +353,8 @@ def test_two_files_of_a_directory_may_not_share_an_id(tmp_path):
     (tmp_path / "b.toml").write_text(rule())
     with pytest.raises(tocsin.RuleError) as caught:
         tocsin.load_rules(tmp_path, builtin=False)
-    assert str(caught.value) == 'b.toml: rule "t.pipe": id: stands in a.toml already'
+    there, here = tmp_path / "a.toml", tmp_path / "b.toml"
+    assert str(caught.value) == f'{here}: rule "t.pipe": id: stands in {there} already'
 
 
 def test_a_later_file_replaces_a_rule(tmp_path):

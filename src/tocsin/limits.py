@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+# Places in an incident's text are 32 bits wide, and a reserve of a quarter comes on top.
+MOST = 1 << 30
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -26,6 +29,9 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            kind = (int, float) if field.name.endswith("_seconds") else int
             least = 256 if field.name == "line_bytes" else 1
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
-                raise ValueError(f"Limits.{field.name}: expected at least {least}, got {value!r}")
+            if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= MOST:
+                raise ValueError(
+                    f"Limits.{field.name}: expected {least} to {MOST}, got {value!r}"
+                )

@@ -8,13 +8,14 @@ import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from tocsin._core.pipeline import Pipeline
+from tocsin._core.pipeline import Pipeline, saved_limits
 from tocsin.classify.blame import Blame
 from tocsin.classify.reading import read
 from tocsin.incident import ConsoleState, Incident
 from tocsin.limits import Limits
 from tocsin.rules.loader import Ruleset, load_rules
 
+DEFAULT_LIMITS = Limits()
 STATES = tuple(ConsoleState)
 CHUNK = 1 << 20
 
@@ -32,7 +33,7 @@ class Scanner:
     incidents come out, in the same order.
     """
 
-    def __init__(self, rules: Ruleset | None = None, *, limits: Limits = Limits()) -> None:
+    def __init__(self, rules: Ruleset | None = None, *, limits: Limits = DEFAULT_LIMITS) -> None:
         if rules is None:
             rules = builtin_rules()
         elif not isinstance(rules, Ruleset):
@@ -114,15 +115,19 @@ class Scanner:
 
     @classmethod
     def loads(
-        cls, state: bytes, rules: Ruleset | None = None, *, limits: Limits = Limits()
+        cls, state: bytes, rules: Ruleset | None = None, *, limits: Limits | None = None
     ) -> Scanner:
-        """A scanner that goes on where `state` was taken.
+        """A scanner that goes on where `state` was taken, under the limits it had.
 
-        Raises ValueError when the state is damaged, of another version, or of another ruleset.
+        Raises ValueError when the state is damaged, of another version, of another ruleset, or
+        (if `limits` are given) of other limits.
         """
         if not isinstance(state, bytes):
             raise TypeError(f"state: expected bytes, got {type(state).__name__}")
-        scanner = cls(rules, limits=limits)
+        saved = Limits(*saved_limits(state))
+        if limits is not None and limits != saved:
+            raise ValueError(f"the state was saved under other limits: {saved}")
+        scanner = cls(rules, limits=saved)
         scanner._pipeline.loads(state)
         return scanner
 

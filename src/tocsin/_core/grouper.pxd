@@ -26,6 +26,7 @@ cdef struct input_t:
     const hit_t *hits       # of this line only; places relative to `base`
     size_t hit_count
     uint32_t base           # where the line begins in the coordinates of the hits
+    uint32_t trimmed        # its size without blanks at the end
     prefix_t prefix
     uint64_t host
 
@@ -67,6 +68,7 @@ cdef class Grouper:
     cdef void take(self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure) noexcept nogil
     cdef trace_t *begin(self, input_t *line, int rule) noexcept nogil
     cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil
+    cdef uint64_t fold_key(self, input_t *line, int rule) noexcept nogil
     cdef void fold(self, input_t *line, int rule) noexcept nogil
     cdef void close_host(self, uint64_t host, uint8_t reason) noexcept nogil
     cdef void pass_by(self, input_t *line, trace_t *taken, bint same) noexcept nogil

@@ -25,7 +25,7 @@ from tocsin._core.grow cimport bytes_push
 from tocsin._core.lines cimport contains, is_blank, is_digit, is_hex, is_word, memmem
 from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER, parse_prefix
 from tocsin._core.program cimport (
-    ANCHOR_BODY, ANCHOR_END, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_CONTINUE, ROLE_END,
+    ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_CONTINUE, ROLE_END,
     ROLE_NOISE, ROLE_START, Program, entry_t, rule_t, text_t,
 )
 from tocsin._core.shapes cimport SHAPE_BLANK, SHAPE_NONE
@@ -44,6 +44,9 @@ cdef enum:
     # A line of another context counts this much less towards a report's end: with caller ids many
     # tasks print between two lines of one report.
     OTHERS_SHARE = 16
+    # Hits of one line that are looked at: a line with more is not a message of anybody, and
+    # checking each against the whole line would cost the square of its length.
+    MOST_HITS = 512
     CONFIDENCE_CERTAIN = 0
     CONFIDENCE_LIKELY = 1
     CONFIDENCE_UNVERIFIED = 2
@@ -132,6 +135,13 @@ cdef class Grouper:
         cdef uint32_t start = hit.start - line.base, end = hit.end - line.base, i
         cdef const uint8_t *s = line.line
         cdef text_t *text
+        if e.anchor == ANCHOR_LEVEL:
+            # The level itself is the literal: it stands in the prefix, and only the kernel's own
+            # word counts.
+            return (
+                start < line.prefix.body and 0 <= line.prefix.level <= 2
+                and line.prefix.origin == ORIGIN_KERNEL
+            )
         if start < line.prefix.body:
             # A literal may begin with the blank that the prefix took: the body is what counts.
             if start + 1 < line.prefix.body or e.anchor == ANCHOR_WORD:
@@ -146,10 +156,7 @@ cdef class Grouper:
             if start > line.prefix.body and is_word(s[start - 1]):
                 return False
         elif e.anchor == ANCHOR_END:
-            i = line.size
-            while i > end and (is_blank(s[i - 1]) or s[i - 1] == 13):
-                i -= 1
-            if i > end:
+            if end < line.trimmed:
                 return False
         elif e.anchor == ANCHOR_PROMPT:
             # `<host> login:` and nothing else in front; a name typed behind it is no matter.
@@ -185,7 +192,14 @@ cdef class Grouper:
         out.start = -1
         out.roles = 0
         out.console = -1
-        for i in range(line.hit_count):
+        line.trimmed = line.size
+        while line.trimmed and (
+            is_blank(line.line[line.trimmed - 1]) or line.line[line.trimmed - 1] == 13
+        ):
+            line.trimmed -= 1
+        for i in range(line.hit_count if line.hit_count < MOST_HITS else MOST_HITS):
+            if line.hits[i].start < line.base:
+                continue  # it began in the message before, on the same line of the terminal
             for e in range(
                 self.program.entry_first[line.hits[i].pattern],
                 self.program.entry_first[line.hits[i].pattern + 1],
@@ -335,6 +349,8 @@ cdef class Grouper:
         t.serial = self.serial
         t.rule = rule
         t.lane = self.program.rules[rule].lane
+        if self.program.rules[rule].fold_after.length:
+            t.fold_key = self.fold_key(line, rule)
         t.provisional = self.program.rules[rule].provisional
         t.host = line.host
         n = line.prefix.host_end - line.prefix.host
@@ -433,27 +449,28 @@ cdef class Grouper:
                 return
             self.close(&self.open if shelf == 1 else &self.folds, which, ENDED_GAP)
 
-    cdef void fold(self, input_t *line, int rule) noexcept nogil:
+    cdef uint64_t fold_key(self, input_t *line, int rule) noexcept nogil:
+        """What makes a line a repeat of another: the token its rule names, or all but numbers."""
         cdef rule_t *r = &self.program.rules[rule]
-        cdef uint64_t key = 0
+        cdef const uint8_t *body = line.line + line.prefix.body
+        cdef uint32_t size = line.size - line.prefix.body, p, q
         cdef const uint8_t *at
-        cdef uint32_t p, q
-        cdef size_t i
-        cdef trace_t *t
         if r.fold_after.length:
-            at = <const uint8_t *> memmem(
-                line.line, line.size, r.fold_after.at, r.fold_after.length
-            )
+            at = <const uint8_t *> memmem(body, size, r.fold_after.at, r.fold_after.length)
             if at != NULL:
-                p = <uint32_t> (at - line.line) + r.fold_after.length
+                p = <uint32_t> (at - body) + r.fold_after.length
                 q = p
-                while q < line.size and not is_blank(line.line[q]) and line.line[q] not in (
-                    44, 58, 59, 41, 93, 46, 61, 13
+                while q < size and not is_blank(body[q]) and body[q] not in (
+                    44, 58, 59, 41, 93, 46, 61, 13  # , : ; ) ] . = CR
                 ):
                     q += 1
-                key = hash_bytes(line.line + p, q - p)
-        if key == 0:
-            key = skeleton(line.line + line.prefix.body, line.size - line.prefix.body)
+                return hash_bytes(body + p, q - p)
+        return skeleton(body, size)
+
+    cdef void fold(self, input_t *line, int rule) noexcept nogil:
+        cdef uint64_t key = self.fold_key(line, rule)
+        cdef size_t i
+        cdef trace_t *t
         for i in range(self.folds.used):
             t = self.folds.at[i]
             if t.rule == rule and t.fold_key == key and t.host == line.host:
@@ -573,7 +590,10 @@ cdef class Grouper:
                 if t.provisional and not rule.report:
                     taken = t
                     break
-                if self.program.does_absorb(t.rule, v.start):
+                if self.program.does_absorb(t.rule, v.start) or (
+                    # The same report again about the same thing: a storm is told as one.
+                    t.rule == v.start and t.fold_key and t.fold_key == self.fold_key(line, v.start)
+                ):
                     taken = t
                     break
             if taken != NULL:

@@ -26,4 +26,5 @@ cdef class Pipeline:
     cdef void segment(
         self, const uint8_t *data, size_t start, size_t end, bint cut, size_t low, size_t high
     ) noexcept nogil
+    cdef int alone(self) except -1
     cdef list drain(self)

@@ -7,10 +7,12 @@ line is.
 
 Cuts do not matter: bytes after the last line end of a chunk are carried over (at most
 `line_bytes`), and a line is judged when it is whole, or in pieces of exactly `line_bytes` counted
-from its first byte when it is longer than that.
+from its first byte when it is longer than that (its line end not counted).
 
 This module is also what a stream's state is made of: `dumps` writes it, `loads` reads it.
 """
+
+import zlib
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -33,7 +35,15 @@ cdef enum:
     # From this many bytes of a line the prompt can be told: host names have at most 253.
     PROMPT_BYTES = 1024
 
-cdef bytes MAGIC = b"tocsin\x00\x01"
+cdef bytes MAGIC = b"tocsin\x00\x02"
+cdef enum:
+    MAGIC_BYTES = 8
+    FINGERPRINT_BYTES = 16
+    SUM_BYTES = 4
+    STATES = 7
+# Leaves room for every sum of offsets and limits.
+cdef offset_t MOST_OFFSET = 0x4000000000000000
+
 
 
 cdef class Pipeline:
@@ -124,7 +134,9 @@ cdef class Pipeline:
         if stamp - start >= 8 and last == 32 and data[stamp - 2] == 58:
             return (
                 data[stamp - 3] == 108 and data[stamp - 4] == 101  # "kernel: "
-            ) or data[start] == 60 or self.syslog_like(data, start, stamp)
+            ) or data[start] == 60 or self.syslog_like(data, start, stamp) or (
+                stamp - start == 15 and data[start + 6] == 58  # `dmesg -x`
+            )
         return False
 
     cdef bint syslog_like(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil:
@@ -142,9 +154,14 @@ cdef class Pipeline:
         self.program.automaton.scan(data, size, &self.hits)
         while at < size:
             if self.grouper.open.used == 0:
+                # With nothing open, a literal that can only silence or continue says nothing.
+                while hit < self.hits.used and not self.program.wakes[self.hits.at[hit].pattern]:
+                    hit += 1
                 if hit >= self.hits.used:
                     break
                 start = line_start(data, at, self.hits.at[hit].start)
+                while hit > 0 and self.hits.at[hit - 1].start >= start:
+                    hit -= 1
             else:
                 start = at
             end = find_newline(data, start, size)
@@ -159,8 +176,9 @@ cdef class Pipeline:
         cdef size_t most = BLOCK if BLOCK < limit else limit
         while at < size:
             if self.carry.used or self.inside:
-                # Finish the carried line: up to its line end, the end of the chunk or the limit.
-                room = limit - self.carry.used
+                # Finish the carried line: up to its line end, the end of the chunk, or the byte
+                # that shows it to be longer than the limit.
+                room = limit + 1 - self.carry.used
                 end = size if size - at < room else at + room
                 room = find_newline(data, at, end)
                 if room < end:  # its line end is here
@@ -173,22 +191,23 @@ cdef class Pipeline:
                     continue
                 bytes_push(&self.carry, data + at, end - at)
                 at = end
-                if self.carry.used >= limit:
+                if self.carry.used > limit and not self.carry.failed:
                     self.piece(self.carry.at, limit)
-                    self.carry.used = 0
+                    self.carry.at[0] = self.carry.at[limit]
+                    self.carry.used = 1
                 continue
             # At the start of a line: take as many whole lines as fit a block.
             end = size if size - at < most else at + most
             end = line_start(data, at, end)
             if end == at:
                 # Not one whole line in reach: the line is unfinished or longer than a block.
-                room = size - at if size - at < limit else limit
+                room = size - at if size - at < limit + 1 else limit + 1
                 end = find_newline(data, at, at + room)
                 if end < at + room:
                     self.block(data + at, end + 1 - at, False)
                     self.at += end + 1 - at
                     at = end + 1
-                elif room == limit:
+                elif room > limit:
                     self.piece(data + at, limit)
                     at += limit
                 else:
@@ -209,6 +228,12 @@ cdef class Pipeline:
 
     # -- the way in --------------------------------------------------------------------------
 
+    cdef int alone(self) except -1:
+        # While another thread is in feed() without the GIL, nothing here may be looked at.
+        if self.busy:
+            raise RuntimeError("this scanner is being fed by another thread; use one per stream")
+        return 0
+
     def feed(self, data):
         """Scan a chunk; the traces that closed in it."""
         cdef const uint8_t[::1] view
@@ -223,8 +248,7 @@ cdef class Pipeline:
             view = memoryview(data).cast("B")
             size = <size_t> view.shape[0]
             at = &view[0] if size else NULL
-        if self.busy:
-            raise RuntimeError("this scanner is being fed by another thread; use one per stream")
+        self.alone()
         self.busy = True
         try:
             if size >= NOGIL_BYTES:
@@ -238,6 +262,7 @@ cdef class Pipeline:
 
     def flush(self):
         """Judge the unfinished line and close everything that is open."""
+        self.alone()
         if self.carry.used:
             self.block(self.carry.at, self.carry.used, self.inside)
             self.at += self.carry.used
@@ -267,11 +292,13 @@ cdef class Pipeline:
     @property
     def offset(self):
         """Bytes taken so far."""
+        self.alone()
         return self.at + <offset_t> self.carry.used
 
     @property
     def pending(self):
         """Whether a flush would have anything to do: an open report or an unfinished line."""
+        self.alone()
         return bool(self.carry.used or self.grouper.open.used or self.grouper.folds.used)
 
     @property
@@ -279,6 +306,7 @@ cdef class Pipeline:
         """Console state by number, an unfinished line (a login prompt) counted in."""
         cdef Grouper look
         cdef Pipeline probe
+        self.alone()
         if not self.carry.used or self.carry.used > PROMPT_BYTES or self.inside:
             return self.grouper.state
         probe = Pipeline.__new__(Pipeline, self.program, _NO_LIMITS)
@@ -301,9 +329,22 @@ cdef class Pipeline:
 
     def dumps(self):
         cdef Writer w = Writer()
+        cdef limits_t *c = &self.grouper.limits
         cdef size_t i
+        self.alone()
         w.raw(MAGIC)
         w.raw(self.program.fingerprint)
+        # The limits decide where lines and incidents are cut: part of the state.
+        w.u64(c.line_bytes)
+        w.u64(c.trace_bytes)
+        w.u64(c.trace_lines)
+        w.u64(c.trace_total)
+        w.u64(c.traces)
+        w.u64(c.folds)
+        w.u64(c.fold_lines)
+        w.i64(c.gap_bytes)
+        w.i64(c.fold_bytes)
+        w.f64(c.fold_seconds)
         w.i64(self.at)
         w.u64(self.inside)
         w.u64(self.overlong)
@@ -319,18 +360,23 @@ cdef class Pipeline:
         w.u64(self.grouper.folds.used)
         for i in range(self.grouper.folds.used):
             write_trace(w, self.grouper.folds.at[i])
-        return w.result()
+        state = w.result()
+        return state + zlib.crc32(state).to_bytes(SUM_BYTES, "little")
 
     def loads(self, bytes state not None):
-        """Take over a snapshot made by `dumps` under the same ruleset; ValueError otherwise."""
-        cdef Reader r = Reader(state)
+        """Take over a snapshot made by `dumps` under the same ruleset; ValueError otherwise.
+
+        This pipeline must be a fresh one, with the limits that `saved_limits` reads.
+        """
+        cdef Reader r = open_state(state)
+        cdef uint32_t rules = self.program.rule_count
+        cdef uint32_t shapes = len(self.program.shapes.names)
         cdef uint64_t n
-        if r.raw(len(MAGIC)) != MAGIC:
-            raise ValueError("not a scanner state, or one of another version of tocsin")
-        if r.raw(16) != self.program.fingerprint:
+        if r.raw(FINGERPRINT_BYTES) != self.program.fingerprint:
             raise ValueError(
                 "the state was saved under another ruleset: load it with the rules it was made with"
             )
+        read_limits(r)
         self.at = r.i64()
         self.inside = r.u64() != 0
         self.overlong = r.u64()
@@ -338,13 +384,43 @@ cdef class Pipeline:
         self.grouper.serial = r.u64()
         self.grouper.stamped_seen = r.u64()
         self.grouper.boot = r.i64()
-        self.grouper.state = <uint8_t> r.u64()
+        n = r.u64()
+        if (
+            not 0 <= self.at < MOST_OFFSET or self.carry.used > self.grouper.limits.line_bytes
+            or n >= STATES or self.grouper.boot < 0
+        ):
+            raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
+        self.grouper.state = <uint8_t> n
         self.grouper.evicted = r.u64()
         for n in range(r.u64()):
-            shelf_push(&self.grouper.open, read_trace(r, self.program.rule_count))
+            shelf_push(&self.grouper.open, read_trace(r, rules, shapes, self.at))
         for n in range(r.u64()):
-            shelf_push(&self.grouper.folds, read_trace(r, self.program.rule_count))
+            shelf_push(&self.grouper.folds, read_trace(r, rules, shapes, self.at))
         r.end()
+
+
+cdef Reader open_state(bytes state):
+    """A reader of a state's fields: behind its head, without its check sum."""
+    cdef Reader r
+    if len(state) < MAGIC_BYTES + FINGERPRINT_BYTES + SUM_BYTES or state[:MAGIC_BYTES] != MAGIC:
+        raise ValueError("not a scanner state, or one of another version of tocsin")
+    if zlib.crc32(state[:-SUM_BYTES]).to_bytes(SUM_BYTES, "little") != state[-SUM_BYTES:]:
+        raise ValueError("damaged scanner state: its check sum is wrong")
+    r = Reader(state[:-SUM_BYTES])
+    r.pos = MAGIC_BYTES
+    return r
+
+
+cdef tuple read_limits(Reader r):
+    whole = [r.u64() for _ in range(7)]
+    return (*whole, r.i64(), r.i64(), r.f64())
+
+
+def saved_limits(bytes state not None):
+    """The limits a state was saved with, in the order of tocsin.Limits."""
+    cdef Reader r = open_state(state)
+    r.raw(FINGERPRINT_BYTES)
+    return read_limits(r)
 
 
 class _NoLimits:

@@ -351,15 +351,21 @@ cdef uint32_t dmesg_time(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *
 
 cdef uint32_t dmesg_decoded(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
     """`kern  :warn  : ` of `dmesg -x`: the offset behind it, or `at`."""
-    cdef const char *table = b"emerg alert crit  err   warn  noticeinfo  debug "
-    cdef int level
-    if at + 15 > end or memcmp(s + at, b"kern  :", 7) != 0:
+    cdef const char *facilities = b"kern  user  daemonauth  syslogmail  cron  local0local1"
+    cdef const char *levels = b"emerg alert crit  err   warn  noticeinfo  debug "
+    cdef int facility, level
+    if at + 14 > end or s[at + 6] != 58 or s[at + 13] != 58:
+        return at
+    for facility in range(9):
+        if memcmp(s + at, facilities + 6 * facility, 6) == 0:
+            break
+    else:
         return at
     for level in range(8):
-        if memcmp(s + at + 7, table + 6 * level, 6) == 0 and s[at + 13] == 58:
+        if memcmp(s + at + 7, levels + 6 * level, 6) == 0:
             out.level = <int8_t> level
-            out.origin = ORIGIN_KERNEL
-            return at + 15 if s[at + 14] == 32 else at + 14
+            out.origin = ORIGIN_KERNEL if facility == 0 else ORIGIN_USER
+            return at + 15 if at + 14 < end and s[at + 14] == 32 else at + 14
     return at
 
 
@@ -443,7 +449,7 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
             if at != p:
                 continue
             break
-        if c == 107 and not out.stamped:  # 'k'
+        if 97 <= c <= 122 and not out.stamped:
             at = dmesg_decoded(line, p, size, out)
             if at != p:
                 continue

@@ -16,6 +16,7 @@ cdef enum anchor_t:
     ANCHOR_WORD = 2
     ANCHOR_END = 3
     ANCHOR_PROMPT = 4
+    ANCHOR_LEVEL = 5
 
 cdef struct text_t:
     const uint8_t *at
@@ -53,6 +54,8 @@ cdef class Program:
     cdef Shapes shapes
     cdef uint32_t *entry_first      # entries of literal i: entries[entry_first[i]:entry_first[i + 1])
     cdef entry_t *entries
+    # Per literal: whether it can begin anything or change the console's state.
+    cdef uint8_t *wakes
     cdef text_t *texts
     cdef rule_t *rules
     cdef console_t *consoles

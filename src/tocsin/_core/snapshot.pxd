@@ -25,4 +25,6 @@ cdef class Reader:
     cdef int end(self) except -1
 
 cdef int write_trace(Writer w, trace_t *t) except -1
-cdef trace_t *read_trace(Reader r, uint32_t rule_count) except NULL
+cdef trace_t *read_trace(
+    Reader r, uint32_t rule_count, uint32_t shape_count, int64_t now
+) except NULL

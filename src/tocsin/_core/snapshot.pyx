@@ -4,11 +4,12 @@ Numbers are variable-length (seven bits a byte) so that a quiet stream's state i
 bytes. A damaged state is a ValueError that says where; it never makes a scanner that misbehaves.
 """
 
+from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
-from tocsin._core.trace cimport line_t, lines_push, trace_free, trace_new, trace_t
+from tocsin._core.trace cimport LINE_START, line_t, lines_push, trace_free, trace_new, trace_t
 
 
 cdef class Writer:
@@ -86,6 +87,8 @@ cdef class Reader:
             bits |= <uint64_t> self.at[self.pos + i] << (8 * i)
         self.pos += 8
         memcpy(&value, &bits, 8)
+        if not isfinite(value):  # no log has such a time
+            raise ValueError(f"damaged scanner state at byte {self.pos}: {value} seconds")
         return value
 
     cdef bytes raw(self, size_t n):
@@ -155,7 +158,10 @@ cdef int write_trace(Writer w, trace_t *t) except -1:
     return 0
 
 
-cdef trace_t *read_trace(Reader r, uint32_t rule_count) except NULL:
+cdef trace_t *read_trace(
+    Reader r, uint32_t rule_count, uint32_t shape_count, int64_t now
+) except NULL:
+    """`now`: the stream offset of the snapshot, which no line of it can lie behind."""
     cdef trace_t *t = trace_new()
     cdef uint64_t i, n, flags
     cdef line_t line
@@ -212,15 +218,19 @@ cdef trace_t *read_trace(Reader r, uint32_t rule_count) except NULL:
             line.flags = <uint8_t> r.u64()
             if (
                 <uint64_t> line.at + line.length > t.text.used or line.body > line.length
-                or line.rule >= <int32_t> rule_count or line.shape > 63
+                or not -1 <= line.rule < <int32_t> rule_count or line.shape >= shape_count
+                or (line.flags & LINE_START and line.rule < 0)
+                or not 0 <= line.offset <= now - <int64_t> line.length
             ):
                 raise ValueError(f"damaged scanner state at byte {r.pos}: a line outside its trace")
             lines_push(&t.lines, line)
         t.sure_lines = r.u64()
         t.sure_text = r.u64()
         if (
-            t.sure_lines > t.lines.used or t.sure_text > t.text.used
+            not 1 <= t.sure_lines <= t.lines.used or t.sure_text > t.text.used
             or not 0 <= t.rule < <int32_t> rule_count
+            or t.clock > 2 or t.confidence > 2 or not -1 <= t.level <= 7 or t.boot < -1
+            or t.caller_kind not in (0, 67, 84) or not 0 <= t.last_end <= now
         ):
             raise ValueError(f"damaged scanner state at byte {r.pos}: a trace out of bounds")
         if t.lines.failed:

@@ -81,7 +81,6 @@ cdef void lines_push(lines_t *v, line_t item) noexcept nogil
 cdef class Trace:
     cdef trace_t *c
     cdef object _text
-    cdef object _bodies
     cdef tuple shape_names
 
     cdef bint adjoins(self, size_t i)
