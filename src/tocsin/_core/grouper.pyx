@@ -23,7 +23,7 @@ from libc.string cimport memcpy, memmove
 
 from tocsin._core.grow cimport bytes_push
 from tocsin._core.lines cimport contains, is_blank, is_digit, is_hex, is_word, memmem
-from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER, parse_prefix
+from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
 from tocsin._core.program cimport (
     ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_CONTINUE, ROLE_END,
     ROLE_NOISE, ROLE_START, Program, entry_t, rule_t, text_t,
@@ -242,6 +242,8 @@ cdef class Grouper:
         cdef bint new_boot = self.program.consoles[row].new_boot
         if line.prefix.syslog:
             return  # a central log tells of many machines, not of this console
+        if to == STATE_PANICKED and not line.prefix.stamped and self.stamped_seen >= STAMPED_ENOUGH:
+            return  # here the kernel stamps what it says: this is somebody else's text
         if new_boot:
             self.banner = True
             # Firmware, then the kernel's banner: one boot. Anything later than these and again
@@ -532,7 +534,6 @@ cdef class Grouper:
         cdef rule_t *rule
         cdef uint8_t shape = SHAPE_NONE
         cdef bint belongs, shaped = False
-        parse_prefix(line.line, line.size, &line.prefix)
         line.host = 0
         if line.prefix.host_end > line.prefix.host:
             line.host = hash_bytes(

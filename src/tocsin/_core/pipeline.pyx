@@ -16,12 +16,11 @@ import zlib
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
 
 from tocsin._core.grouper cimport Grouper, input_t, limits_t, shelf_push
 from tocsin._core.grow cimport bytes_free, bytes_push, hits_free, hits_t
 from tocsin._core.lines cimport find_newline, line_start, trim_end
-from tocsin._core.prefix cimport find_stamp
+from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t
 from tocsin._core.program cimport Program
 from tocsin._core.snapshot cimport Reader, Writer, read_trace, write_trace
 from tocsin._core.trace cimport ENDED_FLUSH, Trace, trace_t
@@ -72,10 +71,10 @@ cdef class Pipeline:
     # -- the pass ----------------------------------------------------------------------------
 
     cdef void segment(
-        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t low, size_t high
+        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t low, size_t high,
+        prefix_t *prefix
     ) noexcept nogil:
         cdef input_t line
-        memset(&line, 0, sizeof(input_t))
         line.line = data + start
         line.size = <uint32_t> (end - start)
         line.offset = self.at + <offset_t> start
@@ -83,6 +82,8 @@ cdef class Pipeline:
         line.hits = self.hits.at + low
         line.hit_count = high - low
         line.base = <uint32_t> start
+        line.prefix = prefix[0]
+        line.host = 0
         self.grouper.line(&line)
 
     cdef void one_line(
@@ -92,60 +93,32 @@ cdef class Pipeline:
 
         `hit` is the first hit not yet used; it moves behind the line.
         """
-        cdef size_t low, high, stop, next_stamp, body
-        while hit[0] < self.hits.used and self.hits.at[hit[0]].end <= start:
-            hit[0] += 1
+        cdef size_t low, stop, next_stamp, at
+        cdef prefix_t prefix
         stop = trim_end(data, start, end)
+        low = hit[0]
         while True:
-            # The stamp of this message itself stands at its start; a later one is another
-            # message, printed while a prompt or some text of user space waited on the line.
-            body = start
-            while body < stop and (data[body] == 13 or data[body] == 0):
-                body += 1
-            next_stamp = find_stamp(data + start, <uint32_t> (body - start), <uint32_t> (stop - start))
-            next_stamp += start
-            if next_stamp == body or (next_stamp < stop and self.is_header(data, start, next_stamp)):
+            parse_prefix(data + start, <uint32_t> (stop - start), &prefix)
+            next_stamp = stop
+            if not prefix.syslog:
+                # A stamp that is not this message's own begins another message, printed while a
+                # prompt or some text of user space waited on the line. Behind a log header it is
+                # text like any other: whoever wrote it is named.
                 next_stamp = start + find_stamp(
-                    data + start, <uint32_t> (next_stamp + 1 - start), <uint32_t> (stop - start)
+                    data + start, prefix.body, <uint32_t> (stop - start)
                 )
-            low = hit[0]
-            while hit[0] < self.hits.used and self.hits.at[hit[0]].start < next_stamp and (
-                self.hits.at[hit[0]].end <= next_stamp
-            ):
-                hit[0] += 1
-            high = hit[0]
-            self.segment(data, start, next_stamp, cut, low, high)
+            while low < self.hits.used and self.hits.at[low].start < start:
+                low += 1
+            at = low
+            while at < self.hits.used and self.hits.at[at].end <= next_stamp:
+                at += 1
+            self.segment(data, start, next_stamp, cut, low, at, &prefix)
+            low = at
             if next_stamp >= stop:
                 break
             start = next_stamp
         while hit[0] < self.hits.used and self.hits.at[hit[0]].end <= end:
             hit[0] += 1
-
-    cdef bint is_header(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil:
-        """Whether data[start:stamp) is a log header in front of a stamp rather than text of a
-        terminal: a level, a syslog or journal header, or escapes end in `>`, `: ` or a letter of an
-        escape sequence."""
-        cdef uint8_t last
-        if stamp == start:
-            return True
-        last = data[stamp - 1]
-        if last == 62:
-            return stamp - start <= 5
-        if stamp - start >= 8 and last == 32 and data[stamp - 2] == 58:
-            return (
-                data[stamp - 3] == 108 and data[stamp - 4] == 101  # "kernel: "
-            ) or data[start] == 60 or self.syslog_like(data, start, stamp) or (
-                stamp - start == 15 and data[start + 6] == 58  # `dmesg -x`
-            )
-        return False
-
-    cdef bint syslog_like(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil:
-        # A time of day in the first 32 bytes: `Nov 23 01:02:03 host tag: [ 12.3] ...`
-        cdef size_t i, last = stamp if stamp - start < 32 else start + 32
-        for i in range(start, last):
-            if i + 8 <= stamp and data[i + 2] == 58 and data[i + 5] == 58:
-                return True
-        return False
 
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil:
         """Judge data[0:size), whole lines (the last may lack its line end); self.at is its offset."""
