@@ -45,4 +45,3 @@ cdef class Grouper:
     cdef void fold(self, input_t *line, int rule) noexcept nogil
     cdef void close_host(self, uint64_t host, uint8_t reason) noexcept nogil
     cdef void pass_by(self, input_t *line, trace_t *taken, bint same) noexcept nogil
-

@@ -124,7 +124,9 @@ cdef class Grouper:
             t.last_end = line.offset + line.size
             if line.prefix.clock == t.clock and line.prefix.time > t.last_time:
                 t.last_time = line.prefix.time
-        if t.lines.used >= self.limits.trace_lines or t.text.used + line.size > self.limits.trace_bytes:
+        if t.lines.used >= self.limits.trace_lines or (
+            t.text.used + line.size > self.limits.trace_bytes
+        ):
             # Full: only lines that a literal speaks for still find room, in a reserve.
             if not flags or t.text.used + line.size > self.limits.trace_bytes + (
                 self.limits.trace_bytes >> 2
@@ -221,7 +223,6 @@ cdef class Grouper:
                 i += 1
 
     cdef void end_all(self, uint8_t reason) noexcept nogil:
-        cdef size_t a, b
         # In order of opening, reports and folds together.
         while self.open.used or self.folds.used:
             if self.open.used and (

@@ -113,7 +113,9 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
                     noises[noise_count] = entry.rule
                     noise_count += 1
             elif entry.role == ROLE_CONSOLE:
-                if line.prefix.origin != ORIGIN_USER and entry_holds(program, line, line.hits[i], e):
+                if line.prefix.origin != ORIGIN_USER and (
+                    entry_holds(program, line, line.hits[i], e)
+                ):
                     out.console = entry.rule
             elif out.roles < 32 and entry_holds(program, line, line.hits[i], e):
                 out.rule[out.roles] = entry.rule

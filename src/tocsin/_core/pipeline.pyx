@@ -19,7 +19,7 @@ from tocsin._core.judge cimport input_t
 from tocsin._core.lines cimport find_newline, line_start, trim_end
 from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t
 from tocsin._core.program cimport Program
-from tocsin._core.trace cimport ENDED_FLUSH, Trace, trace_t
+from tocsin._core.trace cimport ENDED_FLUSH, Trace
 from tocsin._core.types cimport offset_t
 
 cdef enum:
@@ -107,7 +107,7 @@ cdef class Pipeline:
             hit[0] += 1
 
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil:
-        """Judge data[0:size), whole lines (the last may lack its line end); self.at is its offset."""
+        """Judge data[0:size), whole lines; the last may lack its line end. self.at: its offset."""
         cdef size_t at = 0, hit = 0, start, end
         self.hits.used = 0
         self.program.automaton.scan(data, size, &self.hits)

@@ -41,7 +41,9 @@ cdef inline uint32_t skip_escapes(const uint8_t *s, uint32_t at, uint32_t end) n
     return at
 
 
-cdef inline uint32_t stamp(const uint8_t *s, uint32_t at, uint32_t end, double *time) noexcept nogil:
+cdef inline uint32_t stamp(
+    const uint8_t *s, uint32_t at, uint32_t end, double *time
+) noexcept nogil:
     """`[   12.345678]`: the offset behind it, or `at`."""
     cdef int64_t whole, part
     cdef uint32_t p = at + 1, q, r
@@ -79,7 +81,9 @@ cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noe
     return size
 
 
-cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t syslog_rest(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """` host tag[pid]: ` behind a syslog time; the offset of the message."""
     cdef uint32_t p, q
     while at < end and s[at] == 32:
@@ -91,7 +95,9 @@ cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t 
         return at
     if s[p - 1] == 58:  # no host: the tag comes at once
         q = p - 1
-        out.origin = ORIGIN_KERNEL if q - at == 6 and memcmp(s + at, b"kernel", 6) == 0 else ORIGIN_USER
+        out.origin = ORIGIN_USER
+        if q - at == 6 and memcmp(s + at, b"kernel", 6) == 0:
+            out.origin = ORIGIN_KERNEL
         return p + 1 if p < end else p
     out.host = at
     out.host_end = p
@@ -109,7 +115,9 @@ cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t 
     return p
 
 
-cdef uint32_t syslog_header(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t syslog_header(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """RFC 3164 `Nov 23 01:02:03 host tag: ` or the same with an ISO time."""
     cdef uint32_t first = at, p
     cdef double seconds = 0
@@ -265,7 +273,9 @@ cdef uint32_t dmesg_time(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *
     return q + 1
 
 
-cdef uint32_t dmesg_decoded(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t dmesg_decoded(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """`kern  :warn  : ` of `dmesg -x`: the offset behind it, or `at`."""
     cdef const char *facilities = b"kern  user  daemonauth  syslogmail  cron  local0local1"
     cdef const char *levels = b"emerg alert crit  err   warn  noticeinfo  debug "
