@@ -38,7 +38,8 @@ cdef struct prefilter_t:
     uint32_t ahead_most
 
 
-# Takes over `text` and `ends`, which must come from malloc. 0, or -1 if memory is out.
+# Takes over `text` and `ends`, which must come from malloc; behind the text there must be room for
+# PADDING bytes more. 0, or -1 if memory is out.
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
                          bint fold, const variant_t *variant) noexcept nogil
 cdef void prefilter_free(prefilter_t *filter) noexcept nogil
@@ -51,5 +52,6 @@ cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t
 
 cdef enum:
     BLOCK_BYTES = 16384
+    PADDING = 32
     # A window's last feature lies this far behind its first byte.
     WINDOW_REACH = 3
