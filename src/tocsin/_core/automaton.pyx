@@ -407,6 +407,13 @@ cdef class Automaton:
         """Number of states of the automaton, the start state included."""
         return self.dfa.states
 
+    @property
+    def windows(self):
+        """Where in each pattern the filter looks for it; None if the variant has no filter."""
+        if self.filter.tables == NULL:
+            return None
+        return tuple([self.filter.window[i] for i in range(len(self.patterns))])
+
     cdef void scan(self, const uint8_t *data, size_t length, hits_t *out) noexcept nogil:
         cdef sink_t sink
         memset(&sink, 0, sizeof(sink))

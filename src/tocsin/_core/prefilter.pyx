@@ -292,9 +292,8 @@ cdef void place_pattern(plan_t *plan, const uint8_t *text, size_t length, uint32
         for i in range(plan.features):
             cells_of(plan, i, text, length, window[0], &cells[i])
         allow(plan, bucket[0], cells, -1)
-    # The window has five bytes; a literal with fewer has its window at its start, because places
-    # are told apart by the window's first four.
-    most = length - 5 if length > 5 else 0
+    # A literal with fewer bytes than a window has its window at its start.
+    most = length - WINDOW_BYTES if length > WINDOW_BYTES else 0
     if most > MOST_WINDOWS:
         most = MOST_WINDOWS
     for at in range(most + 1):
@@ -386,12 +385,17 @@ cdef inline uint64_t fold_bytes(uint64_t word) noexcept nogil:
 
 
 cdef inline uint32_t hash_key(uint64_t key) noexcept nogil:
-    """Of a window's first four bytes. The screen and the heads use its upper bits."""
-    return <uint32_t> key * <uint32_t> 0x9E3779B1
+    """Of a window's bytes. The screen and the heads use its upper bits."""
+    return <uint32_t> ((key * <uint64_t> 0x9E3779B97F4A7C15) >> 32)
 
 
 cdef inline uint64_t key_mask(size_t width) noexcept nogil:
     return (<uint64_t> 1 << (8 * width)) - 1
+
+
+cdef inline size_t key_width(size_t known) noexcept nogil:
+    """How many bytes a literal is hashed by that has so many from its window on."""
+    return known if known < WINDOW_BYTES else WINDOW_BYTES
 
 
 cdef inline uint64_t word_at(const uint8_t *data, size_t length, size_t at,
@@ -409,7 +413,7 @@ cdef inline uint64_t word_at(const uint8_t *data, size_t length, size_t at,
 cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
     """Sort the literals by the hash of their window."""
     cdef size_t p, begin, length, known
-    cdef int bits = 8
+    cdef int bits = 8, seen = 0
     cdef uint32_t h, at
     cdef uint64_t want
     cdef uint32_t *hashes = <uint32_t *> malloc((patterns + 1) * sizeof(uint32_t))
@@ -426,10 +430,8 @@ cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
     for p in range(patterns):
         begin = filter.ends[p - 1] if p else 0
         length = filter.ends[p] - begin
-        known = length - filter.window[p]
-        if known > 4:
-            known = 4
-        filter.widths |= <uint32_t> 1 << known
+        known = key_width(length - filter.window[p])
+        seen |= 1 << known
         want = 0
         memcpy(&want, filter.text + begin + filter.window[p], known)
         h = hash_key(want)
@@ -441,6 +443,11 @@ cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
             filter.back_most = filter.window[p]
         if length - filter.window[p] > filter.ahead_most:
             filter.ahead_most = <uint32_t> (length - filter.window[p])
+    for h in range(1, WINDOW_BYTES + 1):
+        if seen >> h & 1:
+            filter.key_widths[filter.widths] = h
+            filter.key_masks[filter.widths] = key_mask(h)
+            filter.widths += 1
     for h in range(<uint32_t> 1 << bits):
         filter.heads[h + 1] += filter.heads[h]
     p = patterns
@@ -510,8 +517,8 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
                           hits_t *out) noexcept nogil:
     """Appends the literals whose window is at `at`; returns what that cost, in steps.
 
-    Only literals whose hashed key is `width` bytes wide, unless that is 0: keys of several widths
-    may share a hash, and each literal must be found by its own alone.
+    Only literals whose key is `width` bytes wide, unless all are: keys of several widths may share
+    a hash, and each literal must be found by its own alone.
     """
     cdef uint32_t i = filter.heads[h >> filter.head_shift]
     cdef uint32_t end = filter.heads[(h >> filter.head_shift) + 1]
@@ -526,7 +533,7 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
             continue
         begin = filter.ends[entry.pattern - 1] if entry.pattern else 0
         size = filter.ends[entry.pattern] - begin
-        if width and min(size, 4) != width:
+        if filter.widths > 1 and key_width(size - entry.back) != width:
             continue
         start = at - entry.back
         if start + size > length:
@@ -545,48 +552,48 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
 
 cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, size_t lo,
                  size_t hi, size_t count, uint16_t *ends, hits_t *out) noexcept nogil:
-    cdef size_t kept = 0, i, place, width, before = out.used
+    cdef size_t kept = 0, found, i, place, before = out.used
     # In steps of about 4 ns. A candidate that the screens below reject is half a step, the walk of
     # a byte a fifth or less. bench: near-400, spam-400, quiet-5000.
     cdef size_t cost = count // 2, most = (hi - lo) // 6 + 64
     cdef uint64_t word
-    cdef uint32_t h
+    cdef uint32_t h, k, widths = filter.widths
     cdef const uint32_t *head
     cdef const entry_t *entry
-    if filter.widths == 16:
-        # The screen reads nothing but text and 8 KB of bits, and does not branch on what it
-        # finds: a branch would wait for the text.
-        for i in range(count):
-            place = lo + ends[i] - WINDOW_REACH
-            h = hash_key(word_at(data, length, place, filter.fold))
-            ends[kept] = ends[i]
-            kept += (filter.screen[h >> (32 - SCREEN_BITS + 3)]
-                     >> ((h >> (32 - SCREEN_BITS)) & 7)) & 1
-        count = kept
-        # Then up to 8 bytes of the one literal that may be there; where there are several, they
-        # are looked at one by one below. No branch here either.
-        kept = 0
-        for i in range(count):
-            place = lo + ends[i] - WINDOW_REACH
-            word = word_at(data, length, place, filter.fold)
-            head = &filter.heads[hash_key(word) >> filter.head_shift]
-            entry = &filter.entries[head[0]]
-            ends[kept] = ends[i]
-            kept += ((word & entry.mask) == entry.want) | (head[1] - head[0] > 1)
-        count = kept
+    # The screen reads nothing but text and 8 KB of bits, and does not branch on what it finds: a
+    # branch would wait for the text. Most sets of literals have one width of keys, or two.
     for i in range(count):
+        word = word_at(data, length, lo + ends[i] - WINDOW_REACH, filter.fold)
+        found = 0
+        for k in range(widths):
+            h = hash_key(word & filter.key_masks[k])
+            found |= (filter.screen[h >> (32 - SCREEN_BITS + 3)]
+                      >> ((h >> (32 - SCREEN_BITS)) & 7)) & 1
+        ends[kept] = ends[i]
+        kept += found
+    # Then up to 8 bytes of the one literal that may be there; where there are several, they are
+    # looked at one by one below. No branch here either.
+    count = kept
+    kept = 0
+    for i in range(count):
+        word = word_at(data, length, lo + ends[i] - WINDOW_REACH, filter.fold)
+        found = 0
+        for k in range(widths):
+            head = &filter.heads[hash_key(word & filter.key_masks[k]) >> filter.head_shift]
+            entry = &filter.entries[head[0]]
+            found |= ((word & entry.mask) == entry.want) | (head[1] - head[0] > 1)
+        ends[kept] = ends[i]
+        kept += found
+    for i in range(kept):
         place = lo + ends[i] - WINDOW_REACH
         # A window that begins before the data has wrapped around.
         if place >= length or lo + ends[i] >= hi:
             continue
         word = word_at(data, length, place, filter.fold)
-        if filter.widths == 16:
-            cost += verify_window(filter, data, length, place, word, hash_key(word), 0, out)
-        else:
-            for width in range(1, 5):
-                if filter.widths >> width & 1:
-                    h = hash_key(word & key_mask(width))
-                    cost += verify_window(filter, data, length, place, word, h, width, out)
+        for k in range(widths):
+            cost += verify_window(filter, data, length, place, word,
+                                  hash_key(word & filter.key_masks[k]),
+                                  filter.key_widths[k], out)
         if cost > most:
             out.used = before
             return False
