@@ -306,7 +306,7 @@ cdef void place_pattern(plan_t *plan, const uint8_t *text, size_t length, uint32
                 known += 1
         frequent = plan.exact[exact_slot(mix, known)] if known else 0
         for b in range(plan.buckets):
-            cost = price(plan, b, cells) + frequent
+            cost = price(plan, b, cells) + 4 * frequent
             if cost < best:
                 best = cost
                 best_at = <uint32_t> at
