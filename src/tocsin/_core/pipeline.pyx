@@ -8,23 +8,19 @@ line is.
 Cuts do not matter: bytes after the last line end of a chunk are carried over (at most
 `line_bytes`), and a line is judged when it is whole, or in pieces of exactly `line_bytes` counted
 from its first byte when it is longer than that (its line end not counted).
-
-This module is also what a stream's state is made of: `dumps` writes it, `loads` reads it.
 """
 
-import zlib
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 
-from tocsin._core.grouper cimport Grouper, input_t, limits_t, shelf_push
-from tocsin._core.grow cimport bytes_free, bytes_push, hits_free, hits_t
+from tocsin._core.grouper cimport Grouper, limits_t
+from tocsin._core.grow cimport bytes_free, bytes_push, hits_free
+from tocsin._core.judge cimport input_t
 from tocsin._core.lines cimport find_newline, line_start, trim_end
 from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t
 from tocsin._core.program cimport Program
-from tocsin._core.snapshot cimport Reader, Writer, read_trace, write_trace
-from tocsin._core.trace cimport ENDED_FLUSH, Trace, trace_t
-from tocsin._core.types cimport hit_t, offset_t
+from tocsin._core.trace cimport ENDED_FLUSH, Trace
+from tocsin._core.types cimport offset_t
 
 cdef enum:
     # Scanned at once: small enough to stay in the L2 cache until its lines are judged.
@@ -33,16 +29,6 @@ cdef enum:
     NOGIL_BYTES = 8192
     # From this many bytes of a line the prompt can be told: host names have at most 253.
     PROMPT_BYTES = 1024
-
-cdef bytes MAGIC = b"tocsin\x00\x02"
-cdef enum:
-    MAGIC_BYTES = 8
-    FINGERPRINT_BYTES = 16
-    SUM_BYTES = 4
-    STATES = 7
-# Leaves room for every sum of offsets and limits.
-cdef offset_t MOST_OFFSET = 0x4000000000000000
-
 
 
 cdef class Pipeline:
@@ -121,7 +107,7 @@ cdef class Pipeline:
             hit[0] += 1
 
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil:
-        """Judge data[0:size), whole lines (the last may lack its line end); self.at is its offset."""
+        """Judge data[0:size), whole lines; the last may lack its line end. self.at: its offset."""
         cdef size_t at = 0, hit = 0, start, end
         self.hits.used = 0
         self.program.automaton.scan(data, size, &self.hits)
@@ -281,126 +267,22 @@ cdef class Pipeline:
         cdef Pipeline probe
         self.alone()
         if not self.carry.used or self.carry.used > PROMPT_BYTES or self.inside:
-            return self.grouper.state
+            return self.grouper.console.state
         probe = Pipeline.__new__(Pipeline, self.program, _NO_LIMITS)
         look = probe.grouper
-        look.state = self.grouper.state
+        look.console.state = self.grouper.console.state
         look.stamped_seen = self.grouper.stamped_seen
         probe.block(self.carry.at, self.carry.used, False)
-        return look.state
+        return look.console.state
 
     @property
     def boot(self):
-        return self.grouper.boot
+        return self.grouper.console.boot
 
     @property
     def counts(self):
         """What limits did so far: over-long lines cut, incidents closed early to make room."""
         return {"overlong_lines": self.overlong, "evicted": self.grouper.evicted}
-
-    # -- snapshots ---------------------------------------------------------------------------
-
-    def dumps(self):
-        cdef Writer w = Writer()
-        cdef limits_t *c = &self.grouper.limits
-        cdef size_t i
-        self.alone()
-        w.raw(MAGIC)
-        w.raw(self.program.fingerprint)
-        # The limits decide where lines and incidents are cut: part of the state.
-        w.u64(c.line_bytes)
-        w.u64(c.trace_bytes)
-        w.u64(c.trace_lines)
-        w.u64(c.trace_total)
-        w.u64(c.traces)
-        w.u64(c.folds)
-        w.u64(c.fold_lines)
-        w.i64(c.gap_bytes)
-        w.i64(c.fold_bytes)
-        w.f64(c.fold_seconds)
-        w.i64(self.at)
-        w.u64(self.inside)
-        w.u64(self.overlong)
-        w.block(self.carry.at, self.carry.used)
-        w.u64(self.grouper.serial)
-        w.u64(self.grouper.stamped_seen)
-        w.i64(self.grouper.boot)
-        w.u64(self.grouper.state)
-        w.u64(self.grouper.before)
-        w.u64(self.grouper.banner)
-        w.u64(self.grouper.evicted)
-        w.u64(self.grouper.open.used)
-        for i in range(self.grouper.open.used):
-            write_trace(w, self.grouper.open.at[i])
-        w.u64(self.grouper.folds.used)
-        for i in range(self.grouper.folds.used):
-            write_trace(w, self.grouper.folds.at[i])
-        state = w.result()
-        return state + zlib.crc32(state).to_bytes(SUM_BYTES, "little")
-
-    def loads(self, bytes state not None):
-        """Take over a snapshot made by `dumps` under the same ruleset; ValueError otherwise.
-
-        This pipeline must be a fresh one, with the limits that `saved_limits` reads.
-        """
-        cdef Reader r = open_state(state)
-        cdef uint32_t rules = self.program.rule_count
-        cdef uint32_t shapes = len(self.program.shapes.names)
-        cdef uint64_t n
-        if r.raw(FINGERPRINT_BYTES) != self.program.fingerprint:
-            raise ValueError(
-                "the state was saved under another ruleset: load it with the rules it was made with"
-            )
-        read_limits(r)
-        self.at = r.i64()
-        self.inside = r.u64() != 0
-        self.overlong = r.u64()
-        r.block(&self.carry)
-        self.grouper.serial = r.u64()
-        self.grouper.stamped_seen = r.u64()
-        self.grouper.boot = r.i64()
-        n = r.u64()
-        if (
-            not 0 <= self.at < MOST_OFFSET or self.carry.used > self.grouper.limits.line_bytes
-            or n >= STATES or self.grouper.boot < 0
-        ):
-            raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
-        self.grouper.state = <uint8_t> n
-        n = r.u64()
-        if n >= STATES:
-            raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
-        self.grouper.before = <uint8_t> n
-        self.grouper.banner = r.u64() != 0
-        self.grouper.evicted = r.u64()
-        for n in range(r.u64()):
-            shelf_push(&self.grouper.open, read_trace(r, rules, shapes, self.at))
-        for n in range(r.u64()):
-            shelf_push(&self.grouper.folds, read_trace(r, rules, shapes, self.at))
-        r.end()
-
-
-cdef Reader open_state(bytes state):
-    """A reader of a state's fields: behind its head, without its check sum."""
-    cdef Reader r
-    if len(state) < MAGIC_BYTES + FINGERPRINT_BYTES + SUM_BYTES or state[:MAGIC_BYTES] != MAGIC:
-        raise ValueError("not a scanner state, or one of another version of tocsin")
-    if zlib.crc32(state[:-SUM_BYTES]).to_bytes(SUM_BYTES, "little") != state[-SUM_BYTES:]:
-        raise ValueError("damaged scanner state: its check sum is wrong")
-    r = Reader(state[:-SUM_BYTES])
-    r.pos = MAGIC_BYTES
-    return r
-
-
-cdef tuple read_limits(Reader r):
-    whole = [r.u64() for _ in range(7)]
-    return (*whole, r.i64(), r.i64(), r.f64())
-
-
-def saved_limits(bytes state not None):
-    """The limits a state was saved with, in the order of tocsin.Limits."""
-    cdef Reader r = open_state(state)
-    r.raw(FINGERPRINT_BYTES)
-    return read_limits(r)
 
 
 class _NoLimits:

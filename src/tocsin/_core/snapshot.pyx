@@ -210,7 +210,7 @@ cdef trace_t *read_trace(
         t.last_end = r.i64()
         r.block(&t.text)
         n = r.u64()
-        for i in range(n):
+        for _ in range(n):
             line.offset = r.i64()
             line.at = <uint32_t> r.u64()
             line.length = <uint32_t> r.u64()

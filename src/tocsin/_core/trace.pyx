@@ -5,7 +5,7 @@ view computed when asked for: a caller that only counts incidents never pays for
 """
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
 from tocsin._core.shapes cimport SHAPE_FRAME, frame_t, parse_frame
@@ -164,7 +164,9 @@ cdef class Trace:
         if i >= self.c.lines.used:
             raise IndexError(f"line {i} of {self.c.lines.used}")
         line = &self.c.lines.at[i]
-        return (<char *> self.c.text.at)[line.at + line.body:line.at + line.length].decode("latin-1")
+        return (
+            (<char *> self.c.text.at)[line.at + line.body:line.at + line.length].decode("latin-1")
+        )
 
     def text(self):
         """The messages joined by newlines, decoded as Latin-1."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 KINDS = frozenset(
     (
@@ -27,6 +27,9 @@ STANDARD_FIELDS = frozenset(
 )
 INT_NAMES = frozenset(["pid", "cpu", "count", "sector", "order", "score", "uid", "seconds", "line", "tgid", "ppid", "qid", "lba"])
 INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count")
+
+
+_Made = TypeVar("_Made")
 
 
 def is_int_field(name: str) -> bool:
@@ -201,10 +204,11 @@ class Rule:
         rows: list[dict[str, Any]] = self.row.get(key, [])
         return rows
 
-    def _once(self, name: str, make: Any) -> Any:
+    def _once(self, name: str, make: Callable[[], _Made]) -> _Made:
         if name not in self._cache:
             self._cache[name] = make()
-        return self._cache[name]
+        made: _Made = self._cache[name]
+        return made
 
 
 def _joined(text: str) -> str:
