@@ -88,7 +88,7 @@ BAD = {
     ),
     "anchor": (
         rule(start={"anchor": '"begin"'}), PIPE, "start.anchor",
-        "expected one of any, body, word, end, got 'begin'",
+        "expected one of any, body, word, end, level, got 'begin'",
     ),
     "prompt anchor": (rule(start={"anchor": '"prompt"'}), PIPE, "start.anchor", "got 'prompt'"),
     "no literal": (rule(start={"literal": None}), PIPE, "start.literal", "missing: expected at least"),

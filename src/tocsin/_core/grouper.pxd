@@ -55,6 +55,9 @@ cdef class Grouper:
     cdef uint64_t stamped_seen
     cdef int64_t boot
     cdef uint8_t state
+    # State that a new boot broke into, until the kernel's banner has told of it; 0 none.
+    cdef uint8_t before
+    cdef bint banner        # the line at work begins a boot
     cdef uint64_t evicted
 
     cdef void line(self, input_t *line) noexcept nogil

@@ -243,10 +243,12 @@ cdef class Grouper:
         if line.prefix.syslog:
             return  # a central log tells of many machines, not of this console
         if new_boot:
+            self.banner = True
             # Firmware, then the kernel's banner: one boot. Anything later than these and again
             # one of them: the next boot.
             if not (now == STATE_UNKNOWN or now == STATE_BOOTLOADER):
                 self.boot += 1
+                self.before = now
                 self.close_host(line.host, ENDED_BOOT)
             self.state = to
         elif to == STATE_PANICKED:
@@ -364,6 +366,7 @@ cdef class Grouper:
         t.level = line.prefix.level
         t.count = 1
         t.boot = -1 if line.prefix.syslog else self.boot
+        t.before = self.before if self.banner else 0
         if line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL:
             t.confidence = CONFIDENCE_CERTAIN
         elif self.stamped_seen >= STAMPED_ENOUGH and not (
@@ -539,6 +542,10 @@ cdef class Grouper:
             self.stamped_seen += 1
         self.expire(line.offset)
         self.judge(line, &v)
+        if self.banner:
+            self.banner = False
+            if self.state == STATE_BOOTING:
+                self.before = 0
         if v.console >= 0 and not v.noise:
             self.set_console(v.console, line)
         # The log's own clock: a long silence ends a report.

@@ -154,9 +154,14 @@ cdef class Pipeline:
         self.program.automaton.scan(data, size, &self.hits)
         while at < size:
             if self.grouper.open.used == 0:
+                # With nothing open, a literal that can only silence or continue says nothing.
+                while hit < self.hits.used and not self.program.wakes[self.hits.at[hit].pattern]:
+                    hit += 1
                 if hit >= self.hits.used:
                     break
                 start = line_start(data, at, self.hits.at[hit].start)
+                while hit > 0 and self.hits.at[hit - 1].start >= start:
+                    hit -= 1
             else:
                 start = at
             end = find_newline(data, start, size)
@@ -348,6 +353,8 @@ cdef class Pipeline:
         w.u64(self.grouper.stamped_seen)
         w.i64(self.grouper.boot)
         w.u64(self.grouper.state)
+        w.u64(self.grouper.before)
+        w.u64(self.grouper.banner)
         w.u64(self.grouper.evicted)
         w.u64(self.grouper.open.used)
         for i in range(self.grouper.open.used):
@@ -386,6 +393,11 @@ cdef class Pipeline:
         ):
             raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
         self.grouper.state = <uint8_t> n
+        n = r.u64()
+        if n >= STATES:
+            raise ValueError(f"damaged scanner state at byte {r.pos}: out of bounds")
+        self.grouper.before = <uint8_t> n
+        self.grouper.banner = r.u64() != 0
         self.grouper.evicted = r.u64()
         for n in range(r.u64()):
             shelf_push(&self.grouper.open, read_trace(r, rules, shapes, self.at))

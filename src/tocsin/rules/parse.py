@@ -37,7 +37,7 @@ PART_KEYS: dict[str, dict[str, str]] = {
 ROW_KEYS: dict[str, dict[str, str]] = {
     "extract": {"literal": TEXTS, "match": TEXT, "all": BOOL},
     "variant": {
-        "literal": TEXTS, "within": INT, "match": TEXT, "kind": TEXT, "severity": TEXT,
+        "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT, "severity": TEXT,
         "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST, "blame": TEXT,
     },
     "example": {
@@ -256,6 +256,11 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
             raise fail(
                 f"variant[{number}].severity", f"expected one of {', '.join(SEVERITIES)}"
             )
+        for state in variant.get("before", ()):
+            if state not in CONSOLE_STATES:
+                raise fail(
+                    f"variant[{number}].before", f"expected {', '.join(CONSOLE_STATES)}, got {state!r}"
+                )
         if "literal" not in variant:
             raise fail(f"variant[{number}].literal", "missing")
     for number, extract in enumerate(row.get("extract", ())):
