@@ -34,6 +34,7 @@ cdef struct input_t:
 cdef struct verdict_t:
     bint noise
     int start               # rule, -1 none
+    bint by_level           # the start is nothing but a level
     uint32_t roles          # number of (rule, role) pairs below
     uint32_t rule[32]
     uint8_t role[32]
@@ -68,6 +69,8 @@ cdef class Grouper:
     cdef void set_console(self, int row, input_t *line) noexcept nogil
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil
     cdef bint joins(self, trace_t *t, input_t *line, uint8_t *shape, bint *shaped) noexcept nogil
+    cdef bint takes(self, trace_t *t, verdict_t *v, uint8_t shape) noexcept nogil
+    cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void take(self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure) noexcept nogil
     cdef trace_t *begin(self, input_t *line, int rule) noexcept nogil
     cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil

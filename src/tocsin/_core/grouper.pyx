@@ -184,12 +184,14 @@ cdef class Grouper:
         cdef int best = -2147483648
         cdef int starts[32]
         cdef int weights[32]
+        cdef bint by_level[32]
         cdef size_t start_count = 0
         cdef int noises[8]
         cdef size_t noise_count = 0
         cdef bint muted
         out.noise = False
         out.start = -1
+        out.by_level = False
         out.roles = 0
         out.console = -1
         line.trimmed = line.size
@@ -211,6 +213,7 @@ cdef class Grouper:
                     if start_count < 32 and self.entry_holds(line, line.hits[i], e):
                         starts[start_count] = entry.rule
                         weights[start_count] = entry.weight
+                        by_level[start_count] = entry.anchor == ANCHOR_LEVEL
                         start_count += 1
                 elif entry.role == ROLE_NOISE:
                     if noise_count < 8 and self.entry_holds(line, line.hits[i], e):
@@ -233,6 +236,7 @@ cdef class Grouper:
             if not muted and weights[i] > best:
                 best = weights[i]
                 out.start = starts[i]
+                out.by_level = by_level[i]
         # Noise that silenced the only start of a line leaves nothing of it.
         if start_count and out.start < 0 and noise_count:
             out.noise = True
@@ -524,14 +528,37 @@ cdef class Grouper:
             else:
                 i += 1
 
+    cdef bint takes(self, trace_t *t, verdict_t *v, uint8_t shape) noexcept nogil:
+        """Whether a line belongs to an open report: by a literal, or by its shape."""
+        cdef size_t k
+        for k in range(v.roles):
+            if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
+                return True
+        return shape != SHAPE_BLANK and (self.program.rules[t.rule].shapes >> shape) & 1
+
+    cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil:
+        """Whether any open report of its context takes the line."""
+        cdef size_t i
+        cdef uint8_t shape
+        if self.open.used == 0:
+            return False
+        shape = self.program.shapes.shape_of(
+            line.line + line.prefix.body, line.size - line.prefix.body
+        )
+        for i in range(self.open.used):
+            if self.same_context(self.open.at[i], line) and self.takes(self.open.at[i], v, shape):
+                return True
+        return False
+
     cdef void line(self, input_t *line) noexcept nogil:
         cdef verdict_t v
         cdef size_t i, k
         cdef trace_t *t
         cdef trace_t *taken = NULL
+        cdef trace_t *holder = NULL
         cdef rule_t *rule
         cdef uint8_t shape = SHAPE_NONE
-        cdef bint belongs, shaped = False
+        cdef bint shaped = False
         parse_prefix(line.line, line.size, &line.prefix)
         line.host = 0
         if line.prefix.host_end > line.prefix.host:
@@ -581,8 +608,9 @@ cdef class Grouper:
         if v.noise:
             self.pass_by(line, NULL, False)
             return
-        # (3) Starts.
-        if v.start >= 0:
+        # (3) Starts. A level alone starts nothing where an open report takes the line: all lines
+        # of an oops may be printed at the level of its first.
+        if v.start >= 0 and not (v.by_level and self.continues(line, &v)):
             rule = &self.program.rules[v.start]
             for i in range(self.open.used):
                 t = self.open.at[self.open.used - 1 - i]
@@ -643,26 +671,20 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 shaped = True
-            belongs = False
-            for k in range(v.roles):
-                if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
-                    belongs = True
-            if belongs:
+            if self.takes(t, &v, shape):
                 self.take(t, line, shape, 0, -1, True)
                 taken = t
                 break
+            if holder == NULL and (
+                t.foreign <= HELD_LINES if shape == SHAPE_BLANK
+                else t.foreign < HELD_LINES and not t.ended
+            ):
+                holder = t
             if shape == SHAPE_BLANK:
-                if t.foreign <= HELD_LINES:
-                    self.take(t, line, shape, 0, -1, False)
-                taken = NULL
                 break
-            if (self.program.rules[t.rule].shapes >> shape) & 1:
-                self.take(t, line, shape, 0, -1, True)
-                taken = t
-                break
-            if t.foreign < HELD_LINES and not t.ended:
-                self.take(t, line, shape, 0, -1, False)
-                break
+        # Nobody's so far: the latest report holds it, in case it goes on behind it.
+        if taken == NULL and holder != NULL:
+            self.take(holder, line, shape, 0, -1, False)
         if taken != NULL and taken.total > self.limits.trace_total:
             for i in range(self.open.used):
                 if self.open.at[i] == taken:
