@@ -5,6 +5,10 @@ from tocsin._core.program cimport Program
 from tocsin._core.trace cimport trace_t
 from tocsin._core.types cimport hit_t, offset_t
 
+cdef enum:
+    # Stamped lines seen before an unstamped one is suspect.
+    STAMPED_ENOUGH = 8
+
 cdef struct limits_t:
     uint32_t line_bytes
     uint64_t trace_bytes

@@ -50,8 +50,6 @@ cdef enum:
     CONFIDENCE_CERTAIN = 0
     CONFIDENCE_LIKELY = 1
     CONFIDENCE_UNVERIFIED = 2
-    # Stamped lines seen before an unstamped one is suspect.
-    STAMPED_ENOUGH = 8
     STATE_UNKNOWN = 0
     STATE_BOOTLOADER = 1
     STATE_BOOTING = 2
