@@ -134,6 +134,7 @@ EPOCH = 1795395723.0  # 2026-11-23 01:02:03 UTC, by GNU date
         ("6.1.0-18-amd64,3,1234,1250000,-,caller=C1;", 1.25, "kernel", None, "C1", 3),
         ("kern  :err   : [    1.250000] ", 1.25, "kernel", None, None, 3),
         ("kern  :crit  : ", None, None, None, None, 2),
+        ("[    1.250000] web-1 kernel: ", 1.25, "kernel", "web-1", None, None),
         ("kern  :debug : [    1.250000][  T117] ", 1.25, "kernel", None, "T117", 7),
         ("\x1b[0;1;31m[    1.250000] ", 1.25, "kernel", None, None, None),
         ("\r\x00[    1.250000] ", 1.25, "kernel", None, None, None),

@@ -21,6 +21,7 @@ cdef struct input_t:
 cdef struct verdict_t:
     bint noise
     int start               # rule, -1 none
+    bint by_level           # the start is nothing but a level
     uint32_t roles          # number of (rule, role) pairs below
     uint32_t rule[32]
     uint8_t role[32]

@@ -13,7 +13,7 @@ from its first byte when it is longer than that (its line end not counted).
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
 
-from tocsin._core.grouper cimport Grouper, limits_t
+from tocsin._core.grouper cimport STAMPED_ENOUGH, Grouper, limits_t
 from tocsin._core.grow cimport bytes_free, bytes_push, hits_free
 from tocsin._core.judge cimport input_t
 from tocsin._core.lines cimport find_newline, line_start, trim_end
@@ -25,6 +25,8 @@ from tocsin._core.types cimport offset_t
 cdef enum:
     # Scanned at once: small enough to stay in the L2 cache until its lines are judged.
     BLOCK = 65536
+    # Where a stream's first stamps are looked for.
+    LEARNED_BYTES = 16384
     # Below this the GIL is kept: letting go and taking it again costs more than the scan.
     NOGIL_BYTES = 8192
     # From this many bytes of a line the prompt can be told: host names have at most 253.
@@ -112,7 +114,12 @@ cdef class Pipeline:
         self.hits.used = 0
         self.program.automaton.scan(data, size, &self.hits)
         while at < size:
-            if self.grouper.open.used == 0:
+            if self.grouper.open.used == 0 and not (
+                # The first lines are looked at whatever they say: from a kernel that prints
+                # stamps, a line without one may be anybody's.
+                self.grouper.stamped_seen < STAMPED_ENOUGH
+                and self.at + <offset_t> at < LEARNED_BYTES
+            ):
                 # With nothing open, a literal that can only silence or continue says nothing.
                 while hit < self.hits.used and not self.program.wakes[self.hits.at[hit].pattern]:
                     hit += 1
