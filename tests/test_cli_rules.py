@@ -75,10 +75,6 @@ def test_check_says_file_rule_key_and_what(rules, tmp_path):
     assert "none.toml: No such file or directory" in third
 
 
-NO_CHECK = pytest.mark.xfail(strict=True, reason="tocsin.rules.check is not written yet")
-
-
-@NO_CHECK
 def test_test_runs_the_examples(rules):
     done = run("rules", "test", *alone(rules))
     assert (done.returncode, done.stderr) == (0, "")
@@ -86,7 +82,6 @@ def test_test_runs_the_examples(rules):
     assert run("rules", "test", "-q", *alone(rules)).stdout == ""
 
 
-@NO_CHECK
 def test_test_prints_failures(rules):
     text = RULES.replace('title = "I/O error on sda"', 'title = "I/O error on sdz"')
     text = text.replace("[    1.0] clocksource: tsc", "[    1.0] clocksource: went back")
@@ -166,10 +161,6 @@ def test_version():
 
 # `tocsin/__init__.py` imports everything as soon as any module of tocsin is asked for. Strict: the
 # marks must go when its names come by module __getattr__ instead.
-EAGER = pytest.mark.xfail(strict=True, reason="tocsin/__init__.py imports core and rules at once")
-
-
-@EAGER
 def test_version_loads_neither_core_nor_rules():
     code = (
         "import sys\nfrom tocsin.cli.main import main\n"
@@ -182,7 +173,6 @@ def test_version_loads_neither_core_nor_rules():
 
 
 # Not strict: on an idle machine the eager import is just inside the limit.
-@pytest.mark.xfail(strict=False, reason="tocsin/__init__.py imports core and rules at once")
 @pytest.mark.slow
 def test_version_is_quick():
     def best(*command):

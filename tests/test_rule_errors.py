@@ -88,7 +88,7 @@ BAD = {
     ),
     "anchor": (
         rule(start={"anchor": '"begin"'}), PIPE, "start.anchor",
-        "expected one of any, body, word, end, got 'begin'",
+        "expected one of any, body, word, end, level, got 'begin'",
     ),
     "prompt anchor": (rule(start={"anchor": '"prompt"'}), PIPE, "start.anchor", "got 'prompt'"),
     "no literal": (rule(start={"literal": None}), PIPE, "start.literal", "missing: expected at least"),
@@ -213,7 +213,7 @@ BAD = {
         "missing: every rule needs a counterexample",
     ),
     "origin": (
-        rule(origin='"host"'), PIPE, "origin", "expected one of kernel, user, any, got 'host'",
+        rule(origin='"host"'), PIPE, "origin", "expected one of kernel, printk, user, any, got 'host'",
     ),
     "severity": (rule(severity='"error"'), PIPE, "severity", "expected one of emerg, alert, crit, err"),
     **{

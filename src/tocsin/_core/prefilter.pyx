@@ -1,9 +1,9 @@
 """Where a literal may lie: one rare window of each, looked for with byte tables.
 
 A literal need not be recognised by its first bytes: "BUG: soft lockup" is better recognised by
-"ft lo". plan_windows() gives each literal a window and a bucket, so that few places of ordinary text
-pass the tables; simd/candidates.h finds the places that do; verify() asks each which literals are
-really there. The filter misses nothing and proves nothing: what a match is, the automaton says.
+"ft lo". plan_windows() gives each literal a window and a bucket, so that few places of ordinary
+text pass the tables; simd/candidates.h finds those that do; verify() asks each which literals are
+there. The filter misses nothing and proves nothing: what a match is, the automaton says.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -12,7 +12,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from tocsin._core.grow cimport hits_push, hits_t
 from tocsin._core.types cimport hit_t
-from tocsin._core.variant cimport TABLES_NIBBLES, TABLES_PAIRS, candidates_t, variant_t
+from tocsin._core.variant cimport TABLES_PAIRS, variant_t
 
 
 cdef extern from "simd/sample.h" nogil:
@@ -31,6 +31,7 @@ cdef extern from *:
 cdef enum:
     MOST_BUCKETS = 16
     MOST_FEATURES = 8
+    KINDS = 3
     MOST_CELLS = 128
     # Windows of one literal that are weighed; a longer literal has its first ones weighed.
     MOST_WINDOWS = 48
@@ -38,15 +39,16 @@ cdef enum:
     BATCH = 512
     # One more than BLOCK_BYTES / 64: the variants write before they know whether to keep.
     MOST_GROUPS = 257
-    # From here on 16 buckets find fewer false candidates than the second set of tables costs.
-    # bench: quiet-1000-dram.
-    MANY_PATTERNS = 600
+    # From here on 16 buckets save more false candidates than the second set of tables costs;
+    # nibbles let more through. bench: quiet-50, quiet-400, quiet-1000.
+    MANY_FOR_PAIRS = 600
+    MANY_FOR_NIBBLES = 100
 
 
 # --- planning -------------------------------------------------------------------------------------
 
 cdef struct feature_t:
-    # 0: pair cell of this byte and the next; 1: low nibble; 2: high nibble.
+    # 0: cell of this byte and the next; 1: its low nibble; 2: its high nibble.
     int kind
     # Which byte of the window.
     int offset
@@ -63,10 +65,10 @@ cdef struct plan_t:
     int[MOST_FEATURES][MOST_FEATURES] pair
     # The sample as each kind of feature sees it, and, per kind and cell, at which places.
     int places
-    uint8_t *stream[3]
-    uint32_t *where[3]
-    uint32_t[3][MOST_CELLS + 1] first
-    double[3][MOST_CELLS] share
+    uint8_t *stream[KINDS]
+    uint32_t *where[KINDS]
+    uint32_t[KINDS][MOST_CELLS + 1] first
+    double[KINDS][MOST_CELLS] share
     # Per bucket and place: which features reject the window there. 0 is a false candidate.
     uint8_t *rejects[MOST_BUCKETS]
     # What a cell newly allowed would let through: places that only feature i rejects, by its
@@ -89,14 +91,11 @@ cdef enum:
     EXACT_BITS = 16
 
 
-cdef inline uint8_t pair_cell(uint8_t a, uint8_t b) noexcept nogil:
-    return <uint8_t> ((2 * a - b) & 127)
-
-
 cdef inline uint8_t cell_of(int kind, const uint8_t *at) noexcept nogil:
+    cdef uint8_t cell = <uint8_t> ((2 * at[0] - at[1]) & 127)
     if kind == 0:
-        return pair_cell(at[0], at[1])
-    return at[0] & 15 if kind == 1 else at[0] >> 4
+        return cell
+    return cell & 15 if kind == 1 else cell >> 4
 
 
 cdef inline uint8_t other_case(uint8_t byte, bint fold) noexcept nogil:
@@ -108,10 +107,11 @@ cdef void cells_of(const plan_t *plan, int feature, const uint8_t *text, size_t 
                    size_t window, cells_t *out) noexcept nogil:
     """The cells the feature may see where text[window:] lies; beyond the text anything."""
     cdef bint[MOST_CELLS] seen
-    cdef int kind = plan.feature[feature].kind, i, j, k, seconds
+    cdef int kind = plan.feature[feature].kind, i, j, seconds
     cdef size_t at = window + plan.feature[feature].offset
     cdef uint8_t[2] first
     cdef uint8_t[256] second
+    cdef uint8_t[2] seen_at
     cdef uint8_t cell
     out.count = 0
     if at >= length:
@@ -122,22 +122,19 @@ cdef void cells_of(const plan_t *plan, int feature, const uint8_t *text, size_t 
     memset(seen, 0, sizeof(seen))
     first[0] = text[at]
     first[1] = other_case(text[at], plan.fold)
-    seconds = 1
-    second[0] = 0
-    if kind == 0 and at + 1 < length:
+    if at + 1 < length:
         second[0] = text[at + 1]
         second[1] = other_case(text[at + 1], plan.fold)
         seconds = 2
-    elif kind == 0:
+    else:
         seconds = 256
         for j in range(256):
             second[j] = <uint8_t> j
     for i in range(2):
         for j in range(seconds):
-            if kind == 0:
-                cell = pair_cell(first[i], second[j])
-            else:
-                cell = cell_of(kind, &first[i])
+            seen_at[0] = first[i]
+            seen_at[1] = second[j]
+            cell = cell_of(kind, seen_at)
             if not seen[cell]:
                 seen[cell] = True
                 out.cell[out.count] = cell
@@ -226,7 +223,7 @@ cdef int plan_sample(plan_t *plan) noexcept nogil:
     cdef uint32_t[MOST_CELLS] at
     cdef const uint8_t *text = <const uint8_t *> sample_text
     plan.places = SAMPLE_BYTES - 8
-    for kind in range(3):
+    for kind in range(KINDS):
         plan.stream[kind] = <uint8_t *> malloc(SAMPLE_BYTES)
         plan.where[kind] = <uint32_t *> malloc(SAMPLE_BYTES * sizeof(uint32_t))
         if plan.stream[kind] == NULL or plan.where[kind] == NULL:
@@ -264,7 +261,8 @@ cdef int plan_sample(plan_t *plan) noexcept nogil:
             <size_t> plan.pairs * plan.cells * plan.cells, sizeof(int32_t))
         if plan.rejects[b] == NULL or plan.both[b] == NULL:
             return -1
-        memset(plan.rejects[b], (1 << plan.features) - 1, plan.places)
+        for place in range(plan.places):
+            plan.rejects[b][place] = <uint8_t> ((1 << plan.features) - 1)
     return 0
 
 
@@ -272,7 +270,7 @@ cdef void plan_free(plan_t *plan) noexcept nogil:
     cdef int i
     if plan == NULL:
         return
-    for i in range(3):
+    for i in range(KINDS):
         free(plan.stream[i])
         free(plan.where[i])
     for i in range(MOST_BUCKETS):
@@ -600,7 +598,8 @@ cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_
     if filter.window == NULL or filter.tables == NULL:
         return -1
     filter.find = variant.find
-    if patterns >= MANY_PATTERNS and variant.find16 != NULL:
+    if variant.find16 != NULL and patterns >= (
+            MANY_FOR_PAIRS if variant.tables == TABLES_PAIRS else MANY_FOR_NIBBLES):
         buckets = 16
         filter.find = variant.find16
     if plan_windows(filter, patterns, variant.tables, buckets) != 0:

@@ -54,6 +54,8 @@ cdef class Program:
     cdef Shapes shapes
     cdef uint32_t *entry_first      # entries of literal i: entries[entry_first[i]:entry_first[i + 1])
     cdef entry_t *entries
+    # Per literal: whether it can begin anything or change the console's state.
+    cdef uint8_t *wakes
     cdef text_t *texts
     cdef rule_t *rules
     cdef console_t *consoles

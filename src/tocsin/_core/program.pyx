@@ -39,6 +39,7 @@ cdef class Program:
         self.fingerprint = fingerprint
         self.rule_count = len(rules)
         self.keep = []
+        self.wakes = <uint8_t *> zeroed(len(entries), 1)
         n = sum(len(rows) for rows in entries)
         self.entry_first = <uint32_t *> zeroed(len(entries) + 1, sizeof(uint32_t))
         self.entries = <entry_t *> zeroed(n, sizeof(entry_t))
@@ -60,6 +61,7 @@ cdef class Program:
                 elif number >= self.rule_count:
                     raise ValueError(f"literal {i}: no rule {number}")
                 entry = &self.entries[n]
+                self.wakes[i] |= role == ROLE_START or role == ROLE_CONSOLE
                 entry.role = role
                 entry.rule = number
                 entry.anchor = anchor
@@ -106,6 +108,7 @@ cdef class Program:
     def __dealloc__(self):
         free(self.entry_first)
         free(self.entries)
+        free(self.wakes)
         free(self.texts)
         free(self.rules)
         free(self.consoles)

@@ -47,6 +47,7 @@ cdef struct trace_t:
     int8_t level
     uint8_t confidence
     int64_t boot             # -1: the stream does not say
+    uint8_t before           # on a boot's banner: the console state it broke into
     uint64_t fold_key
     uint64_t count           # occurrences
     uint64_t serial          # order of opening: ties in closing are settled by it
@@ -81,7 +82,6 @@ cdef void lines_push(lines_t *v, line_t item) noexcept nogil
 cdef class Trace:
     cdef trace_t *c
     cdef object _text
-    cdef object _bodies
     cdef tuple shape_names
 
     cdef bint adjoins(self, size_t i)

@@ -7,7 +7,7 @@ view computed when asked for: a caller that only counts incidents never pays for
 from libc.stdlib cimport calloc, free, realloc
 from libc.stdint cimport uint8_t, uint32_t
 
-from tocsin._core.grow cimport bytes_free
+from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
 from tocsin._core.shapes cimport SHAPE_FRAME, frame_t, parse_frame
 
 
@@ -110,6 +110,11 @@ cdef class Trace:
         return f"{chr(self.c.caller_kind)}{self.c.caller}"
 
     @property
+    def before(self):
+        """On the banner of a boot: number of the console state it broke into; else 0."""
+        return self.c.before
+
+    @property
     def boot(self):
         return None if self.c.boot < 0 else self.c.boot
 
@@ -153,25 +158,37 @@ cdef class Trace:
             out.append((<char *> self.c.text.at)[line.at:line.at + line.length])
         return tuple(out)
 
-    def bodies(self):
-        """The messages (prefix stripped), decoded as Latin-1: one character a byte."""
-        cdef size_t i
+    def body(self, size_t i):
+        """The message of line `i` (prefix stripped), decoded as Latin-1: one character a byte."""
         cdef line_t *line
-        if self._bodies is None:
-            out = []
-            for i in range(self.c.lines.used):
-                line = &self.c.lines.at[i]
-                out.append(
-                    (<char *> self.c.text.at)[line.at + line.body:line.at + line.length]
-                    .decode("latin-1")
-                )
-            self._bodies = out
-        return self._bodies
+        if i >= self.c.lines.used:
+            raise IndexError(f"line {i} of {self.c.lines.used}")
+        line = &self.c.lines.at[i]
+        return (<char *> self.c.text.at)[line.at + line.body:line.at + line.length].decode("latin-1")
 
     def text(self):
-        """The messages joined by newlines."""
+        """The messages joined by newlines, decoded as Latin-1."""
+        cdef size_t i
+        cdef line_t *line
+        cdef bytes_t joined
+        cdef uint8_t newline = 10
         if self._text is None:
-            self._text = "\n".join(self.bodies())
+            joined.at = NULL
+            joined.used = joined.room = 0
+            joined.failed = False
+            for i in range(self.c.lines.used):
+                line = &self.c.lines.at[i]
+                if i:
+                    bytes_push(&joined, &newline, 1)
+                bytes_push(
+                    &joined, self.c.text.at + line.at + line.body, line.length - line.body
+                )
+            try:
+                if joined.failed:
+                    raise MemoryError
+                self._text = (<char *> joined.at)[:joined.used].decode("latin-1")
+            finally:
+                bytes_free(&joined)
         return self._text
 
     def shapes(self):
@@ -187,6 +204,53 @@ cdef class Trace:
             for i in range(self.c.lines.used)
             if self.c.lines.at[i].flags & LINE_START
         ]
+
+    def sections(self, size_t first, str head, str section):
+        """The certain frames behind line `first`, as lists of (function, module) by section.
+
+        A line of shape `head` or `section` ends a section. Frames without a symbol, and those the
+        unwinder doubts, are left out.
+        """
+        cdef size_t i
+        cdef line_t *line
+        cdef frame_t f
+        cdef const uint8_t *body
+        cdef uint8_t head_shape = self.shape_names.index(head)
+        cdef uint8_t section_shape = self.shape_names.index(section)
+        cdef list out = []
+        cdef list current = []
+        for i in range(first + 1, self.c.lines.used):
+            line = &self.c.lines.at[i]
+            if line.shape == head_shape or line.shape == section_shape:
+                if current:
+                    out.append(current)
+                    current = []
+                continue
+            if line.shape != SHAPE_FRAME:
+                continue
+            body = self.c.text.at + line.at + line.body
+            if not parse_frame(body, line.length - line.body, &f):
+                continue
+            if f.unreliable or f.symbol_end == f.symbol:
+                continue
+            module = None
+            if f.module_end > f.module:
+                module = (<char *> body)[f.module:f.module_end].decode("latin-1")
+            current.append(
+                ((<char *> body)[f.symbol:f.symbol_end].decode("latin-1"), module)
+            )
+        if current:
+            out.append(current)
+        return out
+
+    def find_shape(self, size_t first, str name):
+        """Number of the first line from `first` on that has the shape, or None."""
+        cdef size_t i
+        cdef uint8_t shape = self.shape_names.index(name)
+        for i in range(first, self.c.lines.used):
+            if self.c.lines.at[i].shape == shape:
+                return i
+        return None
 
     def frames(self):
         """Stack frames: (line, function, offset, size, module, source, reliable, inlined).

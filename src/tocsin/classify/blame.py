@@ -11,8 +11,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tocsin.incident import Frame
-
 # Compilers put these behind a function's name; the function is the same.
 SUFFIX = re.compile(r"(?:\.(?:isra|constprop|part|cold|llvm|lto_priv|__key)(?:\.\d+)*|\.\d+)+$")
 # The same system call has another wrapper on every architecture and in every decade.
@@ -33,56 +31,69 @@ def _alternation(globs: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"(?:{'|'.join(parts) or '(?!)'})\Z")
 
 
+# What a profile says of one function.
+SKIP, BELOW, PREFER = 1, 2, 4
+# Names whose verdict a profile remembers; real kernels have some ten thousand on their stacks.
+MEMORY = 8192
+
+
 class Profile:
     """One row of blame.toml, its lists resolved."""
 
     def __init__(self, row: dict[str, Any], skips: dict[str, list[str]]) -> None:
         self.sources: list[str] = row.get("sources", ["pc", "trace"])
         self.after: list[str] = row.get("after", [])
-        self.skip = _alternation(_resolve(row.get("skip", []), skips))
-        self.below = _alternation(_resolve(row.get("below", []), skips))
-        self.has_below = bool(row.get("below"))
-        self.prefer = _alternation(row.get("prefer", []))
-        self.avoid = _alternation(row.get("avoid", []))
         self.headless: bool = row.get("headless", False)
         self.sections: bool = row.get("sections", False)
-        self.rename = [(_alternation([glob]), new) for glob, new in row.get("rename", {}).items()]
-        self._skipped: dict[str, bool] = {}
+        self._skip = _alternation(_resolve(row.get("skip", []), skips))
+        self._below = _alternation(_resolve(row.get("below", []), skips))
+        self._prefer = _alternation(row.get("prefer", []))
+        self._avoid = _alternation(row.get("avoid", []))
+        self._avoids = bool(row.get("avoid"))
+        self._rename = [(_alternation([glob]), new) for glob, new in row.get("rename", {}).items()]
+        self._verdicts: dict[str, int] = {}
 
-    def is_skipped(self, function: str) -> bool:
-        known = self._skipped.get(function)
+    def _verdict(self, function: str) -> int:
+        known = self._verdicts.get(function)
         if known is None:
-            if len(self._skipped) > 4096:
-                self._skipped.clear()
-            known = self._skipped[function] = self.skip.match(function) is not None
+            name = SUFFIX.sub("", function)
+            known = SKIP if self._skip.match(name) else 0
+            if self._below.match(name):
+                known |= BELOW
+            if self._prefer.match(name):
+                known |= PREFER
+            if len(self._verdicts) >= MEMORY:
+                self._verdicts.clear()
+            self._verdicts[function] = known
         return known
 
-    def avoids(self, section: Sequence[Frame]) -> bool:
+    def avoids(self, functions: Sequence[str]) -> bool:
         """A trace of somebody who only watches (the RCU grace-period thread)."""
-        return any(self.avoid.match(SUFFIX.sub("", frame.function or "")) for frame in section)
+        return self._avoids and any(
+            self._avoid.match(SUFFIX.sub("", name)) is not None for name in functions
+        )
 
     def choose(self, functions: Sequence[str]) -> int | None:
         """Index of the function to blame, innermost first; None when all are machinery."""
-        names = [SUFFIX.sub("", name) for name in functions]
-        for n, name in enumerate(names):
-            if self.prefer.match(name):
+        verdicts = [self._verdict(name) for name in functions]
+        for n, verdict in enumerate(verdicts):
+            if verdict & PREFER:
                 return n
-        if self.has_below:
-            for n in range(1, len(names)):
-                if self.below.match(names[n]):
-                    inner = n - 1
-                    while inner > 0 and self.below.match(names[inner]):
-                        inner -= 1
-                    if not self.is_skipped(names[inner]) and not self.below.match(names[inner]):
-                        return inner
-        for n, name in enumerate(names):
-            if not self.is_skipped(name):
+        for n in range(1, len(verdicts)):
+            if verdicts[n] & BELOW:
+                inner = n - 1
+                while inner > 0 and verdicts[inner] & BELOW:
+                    inner -= 1
+                if not verdicts[inner]:
+                    return inner
+        for n, verdict in enumerate(verdicts):
+            if not verdict & SKIP:
                 return n
         return None
 
     def name(self, function: str) -> str:
         name = clean(function)
-        for pattern, new in self.rename:
+        for pattern, new in self._rename:
             if pattern.match(name):
                 return new
         return name
@@ -109,86 +120,3 @@ class Blame:
         if name not in self._profiles:
             self._profiles[name] = Profile(self._tables["profile"][name], self._tables["skip"])
         return self._profiles[name]
-
-
-PC = re.compile(
-    r"^\s*(?:RIP: (?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
-    r"|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] |epc : (?:\w+ : )?"
-    r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<][^\s+)]*)\+0x"
-)
-
-
-def pc_functions(bodies: Sequence[str], first: int, last: int) -> list[str]:
-    """Functions the instruction pointer stood in, as the lines `first` to `last` print it."""
-    out = []
-    for body in bodies[first:last]:
-        if "+0x" in body and body.lstrip()[:1] in "REpPNeK":
-            match = PC.match(body)
-            if match:
-                out.append(match["function"])
-    return out
-
-
-AT = re.compile(r"\bat: (?:\[<[0-9a-f]+>\] )?(?P<function>[A-Za-z_<][^\s+]*)\+0x|"
-                r"^\s*\[<[0-9a-f]+>\] (?P<alone>[A-Za-z_][^\s+]*)\+0x")
-RELEASE = "trying to release lock"
-
-
-# Behind these a lock report tells of other tasks and other times.
-ELSEWHERE = ("stack backtrace:", "other info that might", "-> #", "state was registered at:")
-
-
-def lock_places(bodies: Sequence[str], first: int, held: bool) -> list[str]:
-    """Functions that took the locks a lock report names (`..., at: f+0x1/0x2`), in its order.
-
-    `held`: those in the list of held locks too, which stands further down.
-    """
-    out: list[str] = []
-    for number in range(first, len(bodies)):
-        body = bodies[number]
-        if len(out) >= 4 or any(text in body for text in (ELSEWHERE[:1] if held else ELSEWHERE)):
-            break
-        release = number > first and RELEASE in bodies[number - 1]
-        match = AT.search(body) if " at: " in body or release else None
-        if match:
-            out.append(match["function"] or match["alone"])
-        elif release and "+0x" in body:
-            out.append(body.split("+0x")[0].split()[-1])
-    return out
-
-
-def trace_sections(
-    frames: Sequence[Frame], shapes: Sequence[str], bodies: Sequence[str], start: int,
-    profile: Profile,
-) -> list[list[Frame]]:  # fmt: skip
-    """The traces of a report, each a list of its certain frames, innermost first.
-
-    The first one tells of the fault: it begins at the last line that holds one of the profile's
-    `after`, or else at the first trace heading behind `start` (or at `start` itself, when there is
-    no heading or the profile says that there is none).
-    """
-    after = profile.after
-    first = start if profile.headless else None
-    for number in range(len(bodies) - 1, start - 1, -1):
-        if any(text in bodies[number] for text in after):
-            first = number
-            break
-    if first is None:
-        first = next((n for n in range(start, len(shapes)) if shapes[n] == "trace-head"), start)
-    sections: list[list[Frame]] = []
-    current: list[Frame] = []
-    last = first
-    for frame in frames:
-        if frame.line <= first:
-            continue
-        if current and any(
-            shapes[n] in ("section", "trace-head") for n in range(last + 1, frame.line)
-        ):
-            sections.append(current)
-            current = []
-        last = frame.line
-        if frame.function and frame.reliable:
-            current.append(frame)
-    if current:
-        sections.append(current)
-    return sections

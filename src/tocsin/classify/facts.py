@@ -6,7 +6,8 @@ Grammar: the identity lines of dump_stack (lib/dump_stack.c, kernel/printk), of 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+
+from tocsin.classify.places import line_at
 
 IDENTITY = re.compile(
     r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.{1,40}?) "
@@ -19,22 +20,19 @@ OLD_IDENTITY = re.compile(
 HARDWARE = "Hardware name: "
 
 
-def identity(bodies: Sequence[str]) -> dict[str, str]:
-    """cpu, pid, comm, taint, kernel and hardware, as far as the lines say."""
+def identity(text: str, start: int) -> dict[str, str]:
+    """cpu, pid, comm, taint, kernel and hardware, as far as the lines behind `start` say."""
     out: dict[str, str] = {}
-    for body in bodies:
-        if "pid" not in out:
-            match = None
-            if " Comm: " in body:
-                match = IDENTITY.search(body)
-            elif ", comm: " in body:
-                match = OLD_IDENTITY.search(body)
+    for mark, pattern in ((" Comm: ", IDENTITY), (", comm: ", OLD_IDENTITY)):
+        at = text.find(mark, start)
+        while at >= 0 and not out:
+            match = pattern.search(line_at(text, at))
             if match:
-                out.update({k: v for k, v in match.groupdict().items() if v and k != "clean"})
-        if "hardware" not in out and body.lstrip().startswith(HARDWARE):
-            out["hardware"] = body.lstrip()[len(HARDWARE) :].strip()
-        if len(out) >= 5 and "hardware" in out:
-            break
+                out = {k: v for k, v in match.groupdict().items() if v and k != "clean"}
+            at = text.find(mark, at + 1)
+    at = text.find(HARDWARE, start)
+    if at >= 0:
+        out["hardware"] = line_at(text, at).strip()[len(HARDWARE) :].strip()
     if "taint" in out:
         out["taint"] = "".join(out["taint"].split())
     return out

@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 import string
+from collections.abc import Iterator
 from typing import Any
 
 from tocsin._core.trace import Trace
-from tocsin.classify.blame import CORRUPTED, Blame, lock_places, pc_functions, trace_sections
+from tocsin.classify.blame import CORRUPTED, Blame, Profile
 from tocsin.classify.facts import identity
+from tocsin.classify.places import line_at, lock_places, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
+from tocsin.rules.parse import CONSOLE_STATES
 from tocsin.rules.model import SEVERITIES, Rule, Variant, is_int_field
 
 ENDED = tuple(EndReason)
 CLOCKS = (None, "kernel", "wall")
 CONFIDENCE = ("certain", "likely", "unverified")
 SEVERITY = {name: Severity(number) for number, name in enumerate(SEVERITIES)}
+PANIC_MARK = "Kernel panic - not syncing"
 PANIC = re.compile(r"Kernel panic - not syncing: ?(?P<reason>.*)")
 _FORMAT = string.Formatter()
 
@@ -66,37 +70,31 @@ class TraceReading:
         return self._fields
 
     def _read_fields(self) -> dict[str, str | int]:
-        raw: dict[str, str] = {}
-        bodies = self.trace.bodies()
         rule = self.rule
+        text = self.trace.text()
+        first = self._first
+        raw: dict[str, str] = {}
         if rule.report and rule.lane == "trace":
-            raw.update(identity(bodies[self.start :]))
+            raw.update(identity(text, first))
         if rule.start_match is not None:
-            match = rule.start_match.search(bodies[self.start])
+            match = rule.start_match.search(line_at(text, first))
             if match:
                 _fill(raw, match)
-        if rule.extracts:
-            text = self.trace.text()
-            for extract in rule.extracts:
-                for literal in extract.literals:
-                    at = text.find(literal)
-                    while at >= 0:
-                        first = text.rfind("\n", 0, at) + 1
-                        last = text.find("\n", at)
-                        last = len(text) if last < 0 else last
-                        match = extract.match.search(text[first:last])
-                        if match:
-                            _fill(raw, match)
-                            if not extract.all:
-                                break
-                        at = text.find(literal, last)
-        if rule.end_match is not None:
-            for body in reversed(bodies):
-                if any(literal in body for literal in rule.end_literals):
-                    match = rule.end_match.search(body)
+        for extract in rule.extracts:
+            for literal in extract.literals:
+                for line in _lines_with(text, literal):
+                    match = extract.match.search(line)
                     if match:
                         _fill(raw, match)
-                        break
+                        if not extract.all:
+                            break
+        if rule.end_match is not None:
+            for literal in rule.end_literals:
+                at = text.rfind(literal)
+                match = rule.end_match.search(line_at(text, at)) if at >= 0 else None
+                if match:
+                    _fill(raw, match)
+                    break
         raw.update(self.variant_fields)
         fields: dict[str, str | int] = {
             name: _number(value) if is_int_field(name) else value for name, value in raw.items()
@@ -109,56 +107,68 @@ class TraceReading:
         elif "function" in raw:
             fields["function"] = self.blame.profile(profile or "default").name(raw["function"])
         if rule.kind != "kernel.panic":
-            panic = self._panic()
-            if panic is not None:
-                fields["panicked"] = panic
+            at = text.find(PANIC_MARK, first)
+            match = PANIC.search(line_at(text, at)) if at >= 0 else None
+            if match:
+                fields["panicked"] = match["reason"].strip()
         return fields
 
-    def _panic(self) -> str | None:
-        for body in self.trace.bodies()[self.start :]:
-            if "Kernel panic - not syncing" in body:
-                match = PANIC.search(body)
-                return match["reason"].strip() if match else ""
-        return None
+    @property
+    def _first(self) -> int:
+        """Where the start line begins in the trace's text."""
+        text, at = self.trace.text(), 0
+        for _ in range(self.start):
+            at = text.find("\n", at) + 1
+        return at
 
     def _blamed(self, name: str, stated: str | None) -> tuple[str, str | None]:
-        """The function to blame and its module; `stated`: the one the first line names, which
-        serves when the trace is missing or holds machinery only."""
+        """The function to blame and its module.
+
+        `stated` is the one the first line names; it serves when the trace is missing or holds
+        machinery only.
+        """
         profile = self.blame.profile(name)
-        bodies = self.trace.bodies()
-        functions: list[str] = []
-        modules: list[str | None] = []
-        more: list[list[Frame]] = []
+        text = self.trace.text()[self._first :]
+        candidates: list[tuple[str, str | None]] = []
+        more: list[list[tuple[str, str | None]]] = []
         for source in profile.sources:
-            found: list[str] = []
             if source == "pc":
-                found = pc_functions(bodies, self.start, len(bodies))[:1]
+                function = program_counter(text)
+                candidates += [(function, None)] if function else []
             elif source in ("at", "held"):
-                found = lock_places(bodies, self.start, source == "held")
+                candidates += [(f, None) for f in lock_places(text, source == "held")]
             elif source == "trace":
-                sections = trace_sections(
-                    self.frames(), self.trace.shapes(), bodies, self.start, profile
-                )
-                sections = [s for s in sections if not profile.avoids(s)]
-                for frame in sections[0] if sections else ():
-                    functions.append(frame.function or "")
-                    modules.append(frame.module)
+                sections = self._sections(profile)
+                candidates += sections[0] if sections else []
                 more = sections[1:] if profile.sections else []
-                continue
-            functions += found
-            modules += [None] * len(found)
-        at = profile.choose(functions)
-        while at is None and more:
-            section = more.pop(0)
-            functions = [frame.function or "" for frame in section]
-            modules = [frame.module for frame in section]
-            at = profile.choose(functions)
-        if at is None and stated:
-            functions, modules = [stated], [None]
-            at = profile.choose(functions)
-        if at is None:
-            return CORRUPTED, None
-        return profile.name(functions[at]), modules[at]
+        if stated:
+            more.append([(stated, None)])
+        for section in [candidates, *more]:
+            at = profile.choose([function for function, _ in section])
+            if at is not None:
+                function, module = section[at]
+                return profile.name(function), module
+        return CORRUPTED, None
+
+    def _sections(self, profile: Profile) -> list[list[tuple[str, str | None]]]:
+        """The report's traces. The first one tells of the fault.
+
+        It begins at the last line that holds one of the profile's `after`, or else at the first
+        trace heading behind the start line (or at that line itself, when there is no heading or
+        the profile says that there is none).
+        """
+        text, first = self.trace.text(), None
+        for mark in profile.after:
+            at = text.rfind(mark)
+            if at >= 0:
+                first = text.count("\n", 0, at)
+                break
+        if first is None and not profile.headless:
+            first = self.trace.find_shape(self.start, "trace-head")
+        if first is None:
+            first = self.start
+        sections = self.trace.sections(first, "trace-head", "section")
+        return [s for s in sections if not profile.avoids([function for function, _ in s])]
 
     # -- names -------------------------------------------------------------------------------
 
@@ -203,26 +213,32 @@ def _fill(raw: dict[str, str], match: re.Match[str]) -> None:
             raw[name] = value.strip()
 
 
+def _lines_with(text: str, literal: str) -> Iterator[str]:
+    at = text.find(literal)
+    while at >= 0:
+        yield line_at(text, at)
+        end = text.find("\n", at)
+        at = text.find(literal, end) if end >= 0 else -1
+
+
 def _variant(trace: Trace, rule: Rule) -> tuple[Variant | None, dict[str, str]]:
     if not rule.variants:
         return None, {}
     text = trace.text()
     for variant in rule.variants:
+        if variant.before and CONSOLE_STATES[trace.before] not in variant.before:
+            continue
         for literal in variant.literals:
             at = text.find(literal)
             if at < 0 or (variant.within is not None and text.count("\n", 0, at) >= variant.within):
                 continue
             if variant.match is None:
                 return variant, {}
-            while at >= 0:
-                first = text.rfind("\n", 0, at) + 1
-                last = text.find("\n", at)
-                last = len(text) if last < 0 else last
-                match = variant.match.search(text[first:last])
+            for line in _lines_with(text, literal):
+                match = variant.match.search(line)
                 if match:
                     groups = match.groupdict().items()
                     return variant, {k: v.strip() for k, v in groups if v is not None}
-                at = text.find(literal, last)
     return None, {}
 
 
@@ -230,7 +246,7 @@ def read(trace: Trace, rule: Rule, rules: Any, blame: Blame) -> Incident | None:
     """The incident that `trace` tells of, or None when it is none on a closer look."""
     starts = trace.starts()
     start = next((line for line, number in starts if number == trace.rule), 0)
-    if rule.start_match is not None and not rule.start_match.search(trace.bodies()[start]):
+    if rule.start_match is not None and not rule.start_match.search(trace.body(start)):
         return None
     variant, variant_fields = _variant(trace, rule)
     over = variant.values if variant is not None else {}

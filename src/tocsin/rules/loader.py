@@ -39,6 +39,8 @@ class Ruleset(Sequence[Rule]):
         self._numbers = {row["id"]: number for number, (row, _, _) in enumerate(sources)}
         self.program = program
         self.blame = blame
+        # What layers above compile from this ruleset and share between their users.
+        self.shared: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return len(self._rules)

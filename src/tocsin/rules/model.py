@@ -7,8 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 KINDS = frozenset(
-    ["memory.oom", "memory.alloc", "memory.corruption", "kernel.panic", "kernel.oops", "kernel.warning", "kernel.lockup", "kernel.hung-task", "kernel.rcu-stall", "kernel.error", "sanitizer.kasan", "sanitizer.kmsan", "sanitizer.kcsan", "sanitizer.kfence", "sanitizer.ubsan", "sanitizer.leak", "sanitizer.lockdep", "storage.ata", "storage.scsi", "storage.nvme", "storage.block", "storage.raid", "filesystem", "hardware.mce", "hardware.memory", "hardware.pcie", "hardware.thermal", "hardware.firmware", "hardware.device", "network", "boot", "userspace", "userspace.traceback", "security", "virt.clock"]
-)
+    (
+        "memory.oom", "memory.alloc", "memory.corruption", "kernel.panic", "kernel.oops",
+        "kernel.warning", "kernel.lockup", "kernel.hung-task", "kernel.rcu-stall", "kernel.error",
+        "sanitizer.kasan", "sanitizer.kmsan", "sanitizer.kcsan", "sanitizer.kfence",
+        "sanitizer.ubsan", "sanitizer.leak", "sanitizer.lockdep", "storage.ata", "storage.scsi",
+        "storage.nvme", "storage.block", "storage.raid", "filesystem", "hardware.mce",
+        "hardware.memory", "hardware.pcie", "hardware.thermal", "hardware.firmware",
+        "hardware.device", "network", "boot", "userspace", "userspace.traceback", "security",
+        "virt.clock",
+    )
+)  # fmt: skip
 SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 # Fields that the classifier fills in for any report with a trace; a title may use them without
@@ -53,11 +62,13 @@ class Extract:
 class Variant:
     """A narrower reading of a rule's reports."""
 
-    __slots__ = ("literals", "match", "values", "within")
+    __slots__ = ("before", "literals", "match", "values", "within")
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.literals: tuple[str, ...] = tuple(texts(row["literal"]))
         self.within: int | None = row.get("within")
+        # Console states that a boot's banner must have broken into.
+        self.before: tuple[str, ...] = tuple(row.get("before", ()))
         self.match = Regex(row["match"]) if "match" in row else None
         self.values = {
             key: row[key]

@@ -37,7 +37,7 @@ PART_KEYS: dict[str, dict[str, str]] = {
 ROW_KEYS: dict[str, dict[str, str]] = {
     "extract": {"literal": TEXTS, "match": TEXT, "all": BOOL},
     "variant": {
-        "literal": TEXTS, "within": INT, "match": TEXT, "kind": TEXT, "severity": TEXT,
+        "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT, "severity": TEXT,
         "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST, "blame": TEXT,
     },
     "example": {
@@ -54,7 +54,7 @@ CONSOLE_KEYS = {
 }  # fmt: skip
 CONSOLE_STATES = ("unknown", "bootloader", "booting", "up", "emergency", "panicked", "halted")
 ANCHORS = ("any", "body", "word", "end", "level")
-ORIGINS = ("kernel", "user", "any")
+ORIGINS = ("kernel", "printk", "user", "any")
 SHORTEST_LITERAL = 4
 # What the core's numbers hold, with room to spare: a rank is multiplied by the length of literals.
 MOST_RANK = 1000
@@ -256,6 +256,11 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
             raise fail(
                 f"variant[{number}].severity", f"expected one of {', '.join(SEVERITIES)}"
             )
+        for state in variant.get("before", ()):
+            if state not in CONSOLE_STATES:
+                raise fail(
+                    f"variant[{number}].before", f"expected {', '.join(CONSOLE_STATES)}, got {state!r}"
+                )
         if "literal" not in variant:
             raise fail(f"variant[{number}].literal", "missing")
     for number, extract in enumerate(row.get("extract", ())):

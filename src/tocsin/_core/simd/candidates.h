@@ -14,8 +14,10 @@
    data may be set or not: the caller looks. No byte outside data[0:length) is read.
 
    Tables, made by prefilter.pyx:
-       pairs:   uint8_t [buckets / 8][4][128], feature i = pair_cell(byte i, byte i + 1)
-       nibbles: uint8_t [NIBBLES][16], the features named in nibble_features below
+       pairs:   uint8_t [buckets / 8][4][128], feature i by cell(i)
+       nibbles: uint8_t [buckets / 8][4][2][16], by the low and the high nibble of cell(i)
+   where cell(i) = (2 * byte i - byte (i + 1)) & 127: two neighbouring bytes say far more than one,
+   and this mix of them costs two instructions for 64 places.
 
    No variant needs more of the compiler than its own target attribute: nothing here is built with
    -march. */
@@ -117,6 +119,133 @@ PAIR_VARIANT(candidates_avx512vbmi, PAIR_TABLES(0), PAIR_ALLOWED(0))
 PAIR_VARIANT(candidates16_avx512vbmi, PAIR_TABLES(0) PAIR_TABLES(1),
              _mm512_or_si512(PAIR_ALLOWED(0), PAIR_ALLOWED(1)))
 
+#endif
+
+/* Nibble tables: a shuffle of 16 bytes looks up 16 cells at once, so a cell of 7 bits is looked up
+   as two nibbles, each with a table of its own. A pair of nibbles may be allowed that no literal
+   has; twice the buckets make up for some of that. */
+
+/* Bytes [at, at + count) of the data, zeros where there are none, in a buffer of `room` bytes. */
+static inline const uint8_t *copy_some(uint8_t *buffer, size_t room, const uint8_t *data,
+                                       size_t length, size_t at) {
+    size_t count = at < length ? length - at : 0;
+    memset(buffer, 0, room);
+    memcpy(buffer, data + (count ? at : 0), count < room ? count : room);
+    return buffer;
+}
+
+/* GROUP(tables, from, before) returns the mask of the 64 places from `from` on, of which it reads
+   65 bytes; `before` holds the cells of the last register before them. CELLS(from) makes the cells
+   of one register of WIDTH bytes, reading WIDTH + 1. */
+#define NIBBLE_VARIANT(NAME, TARGET, REGISTER, WIDTH, CELLS, GROUP, SETS)                       \
+    TARGET static size_t NAME(const uint8_t *tables, const uint8_t *data, size_t length,        \
+                              size_t lo, size_t hi, uint64_t *masks, uint32_t *at) {            \
+        uint8_t buffer[80];                                                                     \
+        size_t n = 0, p = lo;                                                                   \
+        REGISTER before = CELLS(lo < 64 ? copy_some(buffer, 80, data, 0, 0)                     \
+                                        : copy_some(buffer, 80, data, length, lo - WIDTH));     \
+        for (; p < hi; p += 64) {                                                               \
+            const uint8_t *from = data + p;                                                     \
+            if (p + 65 > length) from = copy_some(buffer, 80, data, length, p);                 \
+            __builtin_prefetch(data + p + PREFETCH_AHEAD);                                      \
+            uint64_t mask = GROUP(tables, from, &before, SETS);                                 \
+            masks[n] = mask;                                                                    \
+            at[n] = (uint32_t)((p - lo) >> 6);                                                  \
+            n += mask != 0;                                                                     \
+        }                                                                                       \
+        return n;                                                                               \
+    }
+
+#if defined(__x86_64__) || defined(__i386__)
+
+#define TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+#define TARGET_SSSE3 __attribute__((target("ssse3")))
+
+TARGET_AVX2 static inline __m256i cells_avx2(const uint8_t *from) {
+    __m256i x = _mm256_loadu_si256((const __m256i *)from);
+    __m256i y = _mm256_loadu_si256((const __m256i *)(from + 1));
+    return _mm256_and_si256(_mm256_sub_epi8(_mm256_add_epi8(x, x), y), _mm256_set1_epi8(0x7F));
+}
+
+TARGET_AVX2 static inline __attribute__((always_inline)) uint32_t
+half_avx2(const uint8_t *tables, __m256i cells, __m256i before, const int sets) {
+    const __m256i nibble = _mm256_set1_epi8(0x0F);
+    __m256i lanes = _mm256_permute2x128_si256(before, cells, 0x21);
+    __m256i low[4] = {_mm256_alignr_epi8(cells, lanes, 13), _mm256_alignr_epi8(cells, lanes, 14),
+                      _mm256_alignr_epi8(cells, lanes, 15), cells};
+    __m256i high[4], allowed = _mm256_setzero_si256();
+    for (int i = 0; i < 4; i++)
+        high[i] = _mm256_and_si256(_mm256_srli_epi16(low[i], 4), nibble);
+#pragma GCC unroll 2
+    for (int set = 0; set < sets; set++) {
+        __m256i all = _mm256_set1_epi8(-1);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const uint8_t *table = tables + 128 * set + 32 * i;
+            __m256i a = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
+            __m256i b = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table + 1));
+            all = _mm256_and_si256(all, _mm256_shuffle_epi8(a, low[i]));
+            all = _mm256_and_si256(all, _mm256_shuffle_epi8(b, high[i]));
+        }
+        allowed = _mm256_or_si256(allowed, all);
+    }
+    return ~(uint32_t)_mm256_movemask_epi8(
+        _mm256_cmpeq_epi8(allowed, _mm256_setzero_si256()));
+}
+
+TARGET_AVX2 static inline __attribute__((always_inline)) uint64_t
+group_avx2(const uint8_t *tables, const uint8_t *from, __m256i *before, const int sets) {
+    __m256i first = cells_avx2(from), second = cells_avx2(from + 32);
+    uint64_t mask = half_avx2(tables, first, *before, sets) |
+                    (uint64_t)half_avx2(tables, second, first, sets) << 32;
+    *before = second;
+    return mask;
+}
+
+NIBBLE_VARIANT(candidates_avx2, TARGET_AVX2, __m256i, 32, cells_avx2, group_avx2, 1)
+NIBBLE_VARIANT(candidates16_avx2, TARGET_AVX2, __m256i, 32, cells_avx2, group_avx2, 2)
+
+TARGET_SSSE3 static inline __m128i cells_ssse3(const uint8_t *from) {
+    __m128i x = _mm_loadu_si128((const __m128i *)from);
+    __m128i y = _mm_loadu_si128((const __m128i *)(from + 1));
+    return _mm_and_si128(_mm_sub_epi8(_mm_add_epi8(x, x), y), _mm_set1_epi8(0x7F));
+}
+
+TARGET_SSSE3 static inline __attribute__((always_inline)) uint32_t
+quarter_ssse3(const uint8_t *tables, __m128i cells, __m128i before, const int sets) {
+    const __m128i nibble = _mm_set1_epi8(0x0F);
+    __m128i low[4] = {_mm_alignr_epi8(cells, before, 13), _mm_alignr_epi8(cells, before, 14),
+                      _mm_alignr_epi8(cells, before, 15), cells};
+    __m128i high[4], allowed = _mm_setzero_si128();
+    for (int i = 0; i < 4; i++) high[i] = _mm_and_si128(_mm_srli_epi16(low[i], 4), nibble);
+#pragma GCC unroll 2
+    for (int set = 0; set < sets; set++) {
+        __m128i all = _mm_set1_epi8(-1);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const __m128i *table = (const __m128i *)(tables + 128 * set + 32 * i);
+            all = _mm_and_si128(all, _mm_shuffle_epi8(_mm_loadu_si128(table), low[i]));
+            all = _mm_and_si128(all, _mm_shuffle_epi8(_mm_loadu_si128(table + 1), high[i]));
+        }
+        allowed = _mm_or_si128(allowed, all);
+    }
+    return 0xFFFF ^ (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(allowed, _mm_setzero_si128()));
+}
+
+TARGET_SSSE3 static inline __attribute__((always_inline)) uint64_t
+group_ssse3(const uint8_t *tables, const uint8_t *from, __m128i *before, const int sets) {
+    uint64_t mask = 0;
+    for (int quarter = 0; quarter < 4; quarter++) {
+        __m128i cells = cells_ssse3(from + 16 * quarter);
+        mask |= (uint64_t)quarter_ssse3(tables, cells, *before, sets) << (16 * quarter);
+        *before = cells;
+    }
+    return mask;
+}
+
+NIBBLE_VARIANT(candidates_ssse3, TARGET_SSSE3, __m128i, 16, cells_ssse3, group_ssse3, 1)
+NIBBLE_VARIANT(candidates16_ssse3, TARGET_SSSE3, __m128i, 16, cells_ssse3, group_ssse3, 2)
+
 /* __builtin_cpu_supports asks the processor and, through xgetbv, whether the system saves the
    registers. */
 static int usable_avx512vbmi(void) {
@@ -125,6 +254,66 @@ static int usable_avx512vbmi(void) {
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
            __builtin_cpu_supports("bmi2");
 }
+
+static int usable_avx2(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+}
+
+static int usable_ssse3(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("ssse3");
+}
+#endif
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+#define TARGET_NEON
+
+static inline uint8x16_t cells_neon(const uint8_t *from) {
+    uint8x16_t x = vld1q_u8(from), y = vld1q_u8(from + 1);
+    return vandq_u8(vsubq_u8(vaddq_u8(x, x), y), vdupq_n_u8(0x7F));
+}
+
+/* Which of 16 bytes are not zero, as 0xFF or 0. */
+static inline __attribute__((always_inline)) uint8x16_t
+quarter_neon(const uint8_t *tables, uint8x16_t cells, uint8x16_t before, const int sets) {
+    const uint8x16_t nibble = vdupq_n_u8(0x0F);
+    uint8x16_t at[4] = {vextq_u8(before, cells, 13), vextq_u8(before, cells, 14),
+                        vextq_u8(before, cells, 15), cells};
+    uint8x16_t allowed = vdupq_n_u8(0);
+    for (int set = 0; set < sets; set++) {
+        uint8x16_t all = vdupq_n_u8(0xFF);
+        for (int i = 0; i < 4; i++) {
+            const uint8_t *table = tables + 128 * set + 32 * i;
+            all = vandq_u8(all, vqtbl1q_u8(vld1q_u8(table), vandq_u8(at[i], nibble)));
+            all = vandq_u8(all, vqtbl1q_u8(vld1q_u8(table + 16), vshrq_n_u8(at[i], 4)));
+        }
+        allowed = vorrq_u8(allowed, all);
+    }
+    return vtstq_u8(allowed, allowed);
+}
+
+static inline __attribute__((always_inline)) uint64_t
+group_neon(const uint8_t *tables, const uint8_t *from, uint8x16_t *before, const int sets) {
+    static const uint8_t bit_of[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t bits = vld1q_u8(bit_of);
+    uint8x16_t quarter[4];
+    for (int i = 0; i < 4; i++) {
+        uint8x16_t cells = cells_neon(from + 16 * i);
+        quarter[i] = vandq_u8(quarter_neon(tables, cells, *before, sets), bits);
+        *before = cells;
+    }
+    /* Three rounds of pairwise sums gather eight bits in a byte each, in order. */
+    uint8x16_t sums = vpaddq_u8(vpaddq_u8(quarter[0], quarter[1]),
+                                vpaddq_u8(quarter[2], quarter[3]));
+    sums = vpaddq_u8(sums, sums);
+    return vgetq_lane_u64(vreinterpretq_u64_u8(sums), 0);
+}
+
+NIBBLE_VARIANT(candidates_neon, TARGET_NEON, uint8x16_t, 16, cells_neon, group_neon, 1)
+NIBBLE_VARIANT(candidates16_neon, TARGET_NEON, uint8x16_t, 16, cells_neon, group_neon, 2)
 #endif
 
 /* Best first. "scalar" and "dfa" have no filter: they walk the automaton's table. */
@@ -132,6 +321,11 @@ static const candidates_variant candidates_variants[] = {
 #if defined(__x86_64__) || defined(__i386__)
     {"avx512vbmi", usable_avx512vbmi, TABLES_PAIRS, candidates_avx512vbmi,
      candidates16_avx512vbmi},
+    {"avx2", usable_avx2, TABLES_NIBBLES, candidates_avx2, candidates16_avx2},
+    {"ssse3", usable_ssse3, TABLES_NIBBLES, candidates_ssse3, candidates16_ssse3},
+#endif
+#if defined(__aarch64__)
+    {"neon", usable_always, TABLES_NIBBLES, candidates_neon, candidates16_neon},
 #endif
     {"scalar", usable_always, TABLES_NONE, NULL, NULL},
     {"dfa", usable_always, TABLES_NONE, NULL, NULL},

@@ -1,0 +1,65 @@
+"""Places that the lines of a report name in words: program counters, and who took which lock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# What stands in front of the program counter, by architecture. User-mode segments (33, 2b, 23) say
+# nothing about the kernel.
+PC_MARKS = (
+    "RIP: ", "RIP  [", "EIP: ", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc : ", "Krnl PSW",
+)  # fmt: skip
+PC = re.compile(
+    r"^\s*(?:RIP:? +(?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
+    r"|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] |epc : (?:\w+ : )?"
+    r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<][^\s+)]*)\+0x"
+)
+AT = re.compile(
+    r"\bat: (?:\[<[0-9a-f]+>\] )?(?P<function>[A-Za-z_<][^\s+]*)\+0x"
+    r"|^\s*(?:\[<[0-9a-f]+>\] )?(?P<alone>[A-Za-z_][^\s+]*)\+0x"
+)
+RELEASE = "trying to release lock"
+# Behind these a lock report tells of other tasks and other times.
+BACKTRACE = "stack backtrace:"
+ELSEWHERE = (BACKTRACE, "other info that might", "-> #", "state was registered at:")
+MOST_PLACES = 4
+
+
+def line_at(text: str, at: int) -> str:
+    """The whole line that holds position `at`."""
+    end = text.find("\n", at)
+    return text[text.rfind("\n", 0, at) + 1 : len(text) if end < 0 else end]
+
+
+def program_counter(text: str) -> str | None:
+    """The kernel function the instruction pointer stood in, by the first line that says so."""
+    best: tuple[int, str] | None = None
+    for mark in PC_MARKS:
+        at = text.find(mark)
+        while at >= 0 and (best is None or at < best[0]):
+            match = PC.match(line_at(text, at))
+            if match:
+                best = (at, match["function"])
+                break
+            at = text.find(mark, at + 1)
+    return best[1] if best else None
+
+
+def lock_places(text: str, held: bool) -> list[str]:
+    """Functions that took the locks a lock report names (`..., at: f+0x1/0x2`), in its order.
+
+    `held`: those in the list of held locks too, which stands further down.
+    """
+    stops = [text.find(mark) for mark in ((BACKTRACE,) if held else ELSEWHERE)]
+    end = min((stop for stop in stops if stop >= 0), default=len(text))
+    return list(_lock_places(text[:end]))[:MOST_PLACES]
+
+
+def _lock_places(text: str) -> Iterator[str]:
+    release = False
+    for line in text.split("\n"):
+        match = AT.search(line) if " at: " in line or release else None
+        if match:
+            yield match["function"] or match["alone"]
+        release = RELEASE in line
