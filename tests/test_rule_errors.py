@@ -213,7 +213,7 @@ BAD = {
         "missing: every rule needs a counterexample",
     ),
     "origin": (
-        rule(origin='"host"'), PIPE, "origin", "expected one of kernel, user, any, got 'host'",
+        rule(origin='"host"'), PIPE, "origin", "expected one of kernel, printk, user, any, got 'host'",
     ),
     "severity": (rule(severity='"error"'), PIPE, "severity", "expected one of emerg, alert, crit, err"),
     **{

@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from tocsin._core.pipeline import Pipeline, saved_limits
+from tocsin._core import state as snapshots
+from tocsin._core.pipeline import Pipeline
 from tocsin._core.trace import Trace
 from tocsin.classify.blame import Blame
 from tocsin.classify.reading import read
@@ -129,7 +130,7 @@ class Scanner:
 
     def dumps(self) -> bytes:
         """The scanner's state between two chunks: small, versioned, deterministic."""
-        return bytes(self._pipeline.dumps())
+        return bytes(snapshots.dumps(self._pipeline))
 
     @classmethod
     def loads(
@@ -142,11 +143,11 @@ class Scanner:
         """
         if not isinstance(state, bytes):
             raise TypeError(f"state: expected bytes, got {type(state).__name__}")
-        saved = Limits(*saved_limits(state))
+        saved = Limits(*snapshots.saved_limits(state))
         if limits is not None and limits != saved:
             raise ValueError(f"the state was saved under other limits: {saved}")
         scanner = cls(rules, limits=saved)
-        scanner._pipeline.loads(state)
+        snapshots.loads(scanner._pipeline, state)
         return scanner
 
 

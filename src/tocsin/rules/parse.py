@@ -54,7 +54,7 @@ CONSOLE_KEYS = {
 }  # fmt: skip
 CONSOLE_STATES = ("unknown", "bootloader", "booting", "up", "emergency", "panicked", "halted")
 ANCHORS = ("any", "body", "word", "end", "level")
-ORIGINS = ("kernel", "user", "any")
+ORIGINS = ("kernel", "printk", "user", "any")
 SHORTEST_LITERAL = 4
 # What the core's numbers hold, with room to spare: a rank is multiplied by the length of literals.
 MOST_RANK = 1000
