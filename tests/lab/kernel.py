@@ -32,7 +32,7 @@ def cache() -> Path:
     return path
 
 
-def _run(*command: str | Path, cwd: Path | None = None) -> str:
+def run(*command: str | Path, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(
             command, cwd=cwd, check=True, text=True, stdin=subprocess.DEVNULL, capture_output=True
@@ -41,12 +41,14 @@ def _run(*command: str | Path, cwd: Path | None = None) -> str:
         raise Missing(f"{command[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
         said = (error.stderr or error.stdout).strip().splitlines()
-        raise Missing(f"{command[0]} failed: {said[-1] if said else error}") from None
+        # A compiler says first what is wrong, other programs last.
+        told = [line for line in said if " error: " in line] or said[-1:] or [str(error)]
+        raise Missing(f"{command[0]} failed: {told[0]}") from None
     return done.stdout
 
 
 def _depends(package: str) -> list[str]:
-    return re.findall(r"^ +Depends: ([a-z0-9.+-]+)$", _run("apt-cache", "depends", package), re.M)
+    return re.findall(r"^ +Depends: ([a-z0-9.+-]+)$", run("apt-cache", "depends", package), re.M)
 
 
 def version_key(text: str) -> list[int]:
@@ -57,7 +59,7 @@ def offered(wanted: str = "") -> list[str]:
     """Kernel packages of the mirror with `wanted` in their names, the best one first."""
     out = []
     for flavour in FLAVOURS:
-        found = _run("apt-cache", "search", "--names-only", f"^linux-image-[0-9].*-{flavour}$")
+        found = run("apt-cache", "search", "--names-only", f"^linux-image-[0-9].*-{flavour}$")
         names = [line.split()[0] for line in found.splitlines()]
         if flavour == "amd64":
             names = [n for n in names if not re.search(r"-(cloud|rt)-amd64$", n)]
@@ -77,9 +79,9 @@ def _unpack(packages: list[str], into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache()) as work:
         tree = Path(work) / "tree"
         for package in packages:
-            _run("apt-get", "download", "-q", package, cwd=Path(work))
+            run("apt-get", "download", "-q", package, cwd=Path(work))
         for deb in Path(work).glob("*.deb"):
-            _run("dpkg-deb", "-x", deb, tree)
+            run("dpkg-deb", "-x", deb, tree)
         tree.rename(into)
 
 
@@ -109,7 +111,7 @@ class Kernel:
         return lzma.decompress(data) if path.suffix == ".xz" else data
 
     def with_needed(self, names: list[str]) -> dict[str, bytes]:
-        """These modules and those they need, in the order of loading; built-in ones are left out."""
+        """These modules and those they need, in the order of loading, without built-in ones."""
         out: dict[str, bytes] = {}
 
         def add(name: str) -> None:
@@ -133,11 +135,11 @@ class Kernel:
     def build(self, source: Path) -> bytes:
         """An out-of-tree module, compiled; raises Missing where that cannot be done."""
         headers = self.tree.with_name(self.tree.name + "-headers")
+        first = f"linux-headers-{self.release}"
         if not headers.is_dir():
-            first = f"linux-headers-{self.release}"
             needed = [p for p in _depends(first) if p.startswith(("linux-headers", "linux-kbuild"))]
             _unpack([first, *needed], headers)
-        tree = headers / "usr" / "src" / first_with(headers, f"linux-headers-{self.release}")
+        tree = headers / "usr" / "src" / first
         # The package expects to lie under /usr/src.
         makefile = tree / "Makefile"
         text = makefile.read_text()
@@ -146,14 +148,8 @@ class Kernel:
             shutil.copy(source, work)
             (Path(work) / "Makefile").write_text(f"obj-m := {source.stem}.o\n")
             compiler = os.environ.get("CC", "cc")
-            _run("make", "-s", "-C", tree, f"M={work}", f"CC={compiler}", "modules")
+            run("make", "-s", "-C", tree, f"M={work}", f"CC={compiler}", "modules")
             return (Path(work) / f"{source.stem}.ko").read_bytes()
-
-
-def first_with(headers: Path, name: str) -> str:
-    if not (headers / "usr" / "src" / name).is_dir():
-        raise Missing(f"package {name} does not hold what it should")
-    return name
 
 
 def find(wanted: str = "") -> Kernel:

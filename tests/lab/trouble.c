@@ -238,8 +238,8 @@ static noinline void do_busy_work(void) { schedule_work_on(0, &busy); }
 
 /* ---- elsewhere than in the process that asked ---- */
 
-static void from_timer(struct timer_list *timer) { *(volatile int *)0x38 = 1; }
-static DEFINE_TIMER(late, from_timer);
+static void in_a_timer(struct timer_list *timer) { *(volatile int *)0x38 = 1; }
+static DEFINE_TIMER(late, in_a_timer);
 static noinline void do_interrupt(void) { mod_timer(&late, jiffies + HZ / 5); msleep(1000); }
 
 static int first_worker(void *unused)
