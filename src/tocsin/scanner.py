@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from tocsin._core.pipeline import Pipeline, saved_limits
+from tocsin._core import state as snapshots
+from tocsin._core.pipeline import Pipeline
 from tocsin._core.trace import Trace
 from tocsin.classify.blame import Blame
 from tocsin.classify.reading import read
@@ -35,7 +36,7 @@ def shared_blame(rules: Ruleset) -> Blame:
     return blame  # type: ignore[no-any-return]
 
 
-def refuse(chunk: Any) -> Any:
+def refuse(chunk: Any) -> list[Trace]:
     raise ValueError("this scanner is closed")
 
 
@@ -58,7 +59,7 @@ class Scanner:
         self._rules = rules
         self._blame = shared_blame(rules)
         self._pipeline = Pipeline(rules.program, limits)
-        self._take = self._pipeline.feed
+        self._take: Callable[[Any], list[Trace]] = self._pipeline.feed
         self._closed = False
 
     def _incidents(self, traces: list[Trace]) -> list[Incident]:
@@ -74,9 +75,8 @@ class Scanner:
 
         Raises TypeError for str, ValueError after close().
         """
-        # Most calls end nothing: the core's empty list is handed on as it is.
         traces = self._take(chunk)
-        return self._incidents(traces) if traces else traces
+        return self._incidents(traces) if traces else []
 
     def flush(self) -> list[Incident]:
         """End what is open, as at the end of a log. More may be fed afterwards."""
@@ -129,7 +129,7 @@ class Scanner:
 
     def dumps(self) -> bytes:
         """The scanner's state between two chunks: small, versioned, deterministic."""
-        return bytes(self._pipeline.dumps())
+        return bytes(snapshots.dumps(self._pipeline))
 
     @classmethod
     def loads(
@@ -142,11 +142,11 @@ class Scanner:
         """
         if not isinstance(state, bytes):
             raise TypeError(f"state: expected bytes, got {type(state).__name__}")
-        saved = Limits(*saved_limits(state))
+        saved = Limits(*snapshots.saved_limits(state))
         if limits is not None and limits != saved:
             raise ValueError(f"the state was saved under other limits: {saved}")
         scanner = cls(rules, limits=saved)
-        scanner._pipeline.loads(state)
+        snapshots.loads(scanner._pipeline, state)
         return scanner
 
 

@@ -13,8 +13,8 @@ from tocsin.classify.blame import CORRUPTED, Blame, Profile
 from tocsin.classify.facts import identity
 from tocsin.classify.places import line_at, lock_places, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
-from tocsin.rules.parse import CONSOLE_STATES
 from tocsin.rules.model import SEVERITIES, Rule, Variant, is_int_field
+from tocsin.rules.parse import CONSOLE_STATES
 
 ENDED = tuple(EndReason)
 CLOCKS = (None, "kernel", "wall")
@@ -187,7 +187,7 @@ class TraceReading:
             names = [name for _, name, _, _ in _FORMAT.parse(template) if name]
             last = template
             if all(name in fields for name in names):
-                return template.format_map(fields)
+                return str(template.format_map(fields))
         # No template has all its fields: the last one, with the gaps said.
         return _FORMAT.vformat(last, (), _Gaps(fields))
 

@@ -16,9 +16,12 @@ from typing import Any
 from tocsin.errors import RuleError
 from tocsin.rules.model import SEVERITIES, STANDARD_FIELDS
 
-TEXT, TEXTS, BOOL, INT, NUMBER, TABLE = "a string", "a string or a list of strings", "true or false", (
-    "a whole number"
-), "a number", "a table"  # fmt: skip
+TEXT = "a string"
+TEXTS = "a string or a list of strings"
+BOOL = "true or false"
+INT = "a whole number"
+NUMBER = "a number"
+TABLE = "a table"
 LIST = "a list of strings"
 
 RULE_KEYS = {
@@ -37,8 +40,8 @@ PART_KEYS: dict[str, dict[str, str]] = {
 ROW_KEYS: dict[str, dict[str, str]] = {
     "extract": {"literal": TEXTS, "match": TEXT, "all": BOOL},
     "variant": {
-        "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT, "severity": TEXT,
-        "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST, "blame": TEXT,
+        "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT,
+        "severity": TEXT, "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST, "blame": TEXT,
     },
     "example": {
         "log": TEXT, "title": TEXT, "kind": TEXT, "severity": TEXT, "fields": TABLE,
