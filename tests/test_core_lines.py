@@ -179,6 +179,22 @@ def test_line_ends(end):
     assert incident.start == 1 + len(end)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r\r\n"])
+@pytest.mark.parametrize("between", [b"", b"x", b"xy", b"xyz"])
+def test_spans_hold_no_foreign_line(between, end):
+    first, last = b"[    1.000001] OOPS", b"[    1.000002]  f+0x1/0x2"
+    middle = [between] if between else []
+    log = end.join([first, *middle, last, b""])
+    (incident,) = tocsin.scan(log, rules())
+    # A line without a stamp is of another context than the report's.
+    if between:
+        assert incident.spans == (
+            (0, len(first)), (log.index(last), log.index(last) + len(last)),
+        )  # fmt: skip
+    else:
+        assert incident.spans == ((0, len(log) - len(end)),)
+
+
 def test_a_kernel_line_behind_a_prompt():
     log = b"web login: [  126.707900] OOPS\n[  126.707901]  f+0x1/0x2\n"
     (incident,) = tocsin.scan(log, rules())

@@ -52,6 +52,15 @@ cdef enum:
     CONFIDENCE_UNVERIFIED = 2
 
 
+cdef bint takes(rule_t *rule, trace_t *t, verdict_t *v, uint8_t shape) noexcept nogil:
+    """Whether a line belongs to an open report: by a literal, or by its shape."""
+    cdef size_t k
+    for k in range(v.roles):
+        if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
+            return True
+    return shape != SHAPE_BLANK and (rule.shapes >> shape) & 1
+
+
 cdef class Grouper:
 
     def __cinit__(self, Program program not None):
@@ -140,6 +149,7 @@ cdef class Grouper:
         row.body = line.prefix.body
         row.rule = rule
         row.shape = shape
+        row.tail = line.tail
         row.flags = flags | (LINE_CUT if line.cut else 0)
         bytes_push(&t.text, line.line, line.size)
         lines_push(&t.lines, row)
@@ -327,17 +337,10 @@ cdef class Grouper:
             else:
                 i += 1
 
-    cdef bint takes(self, trace_t *t, verdict_t *v, uint8_t shape) noexcept nogil:
-        """Whether a line belongs to an open report: by a literal, or by its shape."""
-        cdef size_t k
-        for k in range(v.roles):
-            if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
-                return True
-        return shape != SHAPE_BLANK and (self.program.rules[t.rule].shapes >> shape) & 1
-
     cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil:
         """Whether any open report of its context takes the line."""
         cdef size_t i
+        cdef trace_t *t
         cdef uint8_t shape
         if self.open.used == 0:
             return False
@@ -345,7 +348,8 @@ cdef class Grouper:
             line.line + line.prefix.body, line.size - line.prefix.body
         )
         for i in range(self.open.used):
-            if self.same_context(self.open.at[i], line) and self.takes(self.open.at[i], v, shape):
+            t = self.open.at[i]
+            if self.same_context(t, line) and takes(&self.program.rules[t.rule], t, v, shape):
                 return True
         return False
 
@@ -466,7 +470,7 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 shaped = True
-            if self.takes(t, &v, shape):
+            if takes(&self.program.rules[t.rule], t, &v, shape):
                 self.take(t, line, shape, 0, -1, True)
                 taken = t
                 break

@@ -9,6 +9,7 @@ cdef struct input_t:
     const uint8_t *line
     uint32_t size
     offset_t offset
+    uint8_t tail            # bytes of its line end
     bint cut                # the line limit cut it
     const hit_t *hits       # of this line only; places relative to `base`
     size_t hit_count
