@@ -41,7 +41,8 @@ ROW_KEYS: dict[str, dict[str, str]] = {
     "extract": {"literal": TEXTS, "match": TEXT, "all": BOOL},
     "variant": {
         "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT,
-        "severity": TEXT, "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST, "blame": TEXT,
+        "severity": TEXT, "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST,
+        "blame": TEXT,
     },
     "example": {
         "log": TEXT, "title": TEXT, "kind": TEXT, "severity": TEXT, "fields": TABLE,
@@ -261,9 +262,8 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
             )
         for state in variant.get("before", ()):
             if state not in CONSOLE_STATES:
-                raise fail(
-                    f"variant[{number}].before", f"expected {', '.join(CONSOLE_STATES)}, got {state!r}"
-                )
+                expected = ", ".join(CONSOLE_STATES)
+                raise fail(f"variant[{number}].before", f"expected {expected}, got {state!r}")
         if "literal" not in variant:
             raise fail(f"variant[{number}].literal", "missing")
     for number, extract in enumerate(row.get("extract", ())):
@@ -271,7 +271,8 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
             if key not in extract:
                 raise fail(f"extract[{number}].{key}", "missing")
     fillable = set(STANDARD_FIELDS)
-    for part in [row["start"], row.get("end", {}), *row.get("extract", ()), *row.get("variant", ())]:
+    parts = [row["start"], row.get("end", {}), *row.get("extract", ()), *row.get("variant", ())]
+    for part in parts:
         if "match" in part:
             fillable |= set(re.compile(part["match"]).groupindex)
     wanted: list[tuple[str, str]] = [("title", t) for t in _texts(row.get("title", ()))]
