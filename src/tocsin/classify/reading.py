@@ -32,6 +32,13 @@ def _number(text: str) -> str | int:
         return text
 
 
+def _text(text: str) -> str:
+    """Latin-1, one character a byte, to what the bytes say: UTF-8 where they are, \\xNN elsewhere."""
+    if text.isascii():
+        return text
+    return text.encode("latin-1").decode("utf-8", "backslashreplace")
+
+
 class TraceReading:
     """What an incident's parts are worked out from: the trace, its rule, the chosen variant."""
 
@@ -97,7 +104,8 @@ class TraceReading:
                     break
         raw.update(self.variant_fields)
         fields: dict[str, str | int] = {
-            name: _number(value) if is_int_field(name) else value for name, value in raw.items()
+            name: _number(value) if is_int_field(name) else _text(value)
+            for name, value in raw.items()
         }
         profile = self.values["blame"]
         if profile is not None and "function" not in raw:

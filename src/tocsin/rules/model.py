@@ -23,9 +23,17 @@ SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 # Fields that the classifier fills in for any report with a trace; a title may use them without
 # a group of its own.
 STANDARD_FIELDS = frozenset(
-    ["function", "module", "comm", "pid", "cpu", "kernel", "taint", "hardware", "address", "panicked"]
-)
-INT_NAMES = frozenset(["pid", "cpu", "count", "sector", "order", "score", "uid", "seconds", "line", "tgid", "ppid", "qid", "lba"])
+    (
+        "function", "module", "comm", "pid", "cpu", "kernel", "taint", "hardware", "address",
+        "panicked",
+    )
+)  # fmt: skip
+INT_NAMES = frozenset(
+    (
+        "pid", "cpu", "count", "sector", "order", "score", "uid", "seconds", "line", "tgid", "ppid",
+        "qid", "lba",
+    )
+)  # fmt: skip
 INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count")
 
 
