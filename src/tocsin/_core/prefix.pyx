@@ -7,6 +7,8 @@ parse is part of the message: this module never rejects a line. It knows syslog 
 stamps and caller ids, and terminal escapes in front of them.
 
 A time without a zone is read as UTC; an RFC 3164 time has no year and gives no clock.
+
+Long because every notation is a function of its own, and none of them makes sense alone.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
