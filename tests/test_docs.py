@@ -96,7 +96,8 @@ def test_commands_in_the_readme_print_what_they_say(body, shell):
     steps = [step.split("\n", 1) for step in body[2:].split("\n$ ")]
     # One shell runs them all, so that `$?` is the status of the command before.
     mark = "@@@ end of a command @@@"
-    script = "".join(f"{command}\nlast=$?; echo; echo '{mark}'; (exit $last)\n" for command, *_ in steps)
+    close = f"\nlast=$?; echo; echo '{mark}'; (exit $last)\n"
+    script = "".join(command + close for command, *_ in steps)
     outputs = shell(script).split(f"\n{mark}\n")[:-1]
     assert len(outputs) == len(steps)
     for (command, *expected), got in zip(steps, outputs, strict=True):
@@ -158,7 +159,8 @@ def table(heading):
 
 
 def test_the_readme_lists_the_kinds():
-    assert {k for cell in table("What it recognises") for k in re.findall(r"`([^`]+)`", cell)} == KINDS
+    cells = table("What it recognises")
+    assert {kind for cell in cells for kind in re.findall(r"`([^`]+)`", cell)} == KINDS
 
 
 def test_the_readme_lists_the_limits():

@@ -50,8 +50,15 @@ cdef enum:
     CONFIDENCE_CERTAIN = 0
     CONFIDENCE_LIKELY = 1
     CONFIDENCE_UNVERIFIED = 2
-    # Stamped lines seen before an unstamped one is suspect.
-    STAMPED_ENOUGH = 8
+
+
+cdef bint takes(rule_t *rule, trace_t *t, verdict_t *v, uint8_t shape) noexcept nogil:
+    """Whether a line belongs to an open report: by a literal, or by its shape."""
+    cdef size_t k
+    for k in range(v.roles):
+        if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
+            return True
+    return shape != SHAPE_BLANK and (rule.shapes >> shape) & 1
 
 
 cdef class Grouper:
@@ -124,7 +131,9 @@ cdef class Grouper:
             t.last_end = line.offset + line.size
             if line.prefix.clock == t.clock and line.prefix.time > t.last_time:
                 t.last_time = line.prefix.time
-        if t.lines.used >= self.limits.trace_lines or t.text.used + line.size > self.limits.trace_bytes:
+        if t.lines.used >= self.limits.trace_lines or (
+            t.text.used + line.size > self.limits.trace_bytes
+        ):
             # Full: only lines that a literal speaks for still find room, in a reserve.
             if not flags or t.text.used + line.size > self.limits.trace_bytes + (
                 self.limits.trace_bytes >> 2
@@ -140,6 +149,7 @@ cdef class Grouper:
         row.body = line.prefix.body
         row.rule = rule
         row.shape = shape
+        row.tail = line.tail
         row.flags = flags | (LINE_CUT if line.cut else 0)
         bytes_push(&t.text, line.line, line.size)
         lines_push(&t.lines, row)
@@ -221,7 +231,6 @@ cdef class Grouper:
                 i += 1
 
     cdef void end_all(self, uint8_t reason) noexcept nogil:
-        cdef size_t a, b
         # In order of opening, reports and folds together.
         while self.open.used or self.folds.used:
             if self.open.used and (
@@ -328,14 +337,31 @@ cdef class Grouper:
             else:
                 i += 1
 
+    cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil:
+        """Whether any open report of its context takes the line."""
+        cdef size_t i
+        cdef trace_t *t
+        cdef uint8_t shape
+        if self.open.used == 0:
+            return False
+        shape = self.program.shapes.shape_of(
+            line.line + line.prefix.body, line.size - line.prefix.body
+        )
+        for i in range(self.open.used):
+            t = self.open.at[i]
+            if self.same_context(t, line) and takes(&self.program.rules[t.rule], t, v, shape):
+                return True
+        return False
+
     cdef void line(self, input_t *line) noexcept nogil:
         cdef verdict_t v
         cdef size_t i, k
         cdef trace_t *t
         cdef trace_t *taken = NULL
+        cdef trace_t *holder = NULL
         cdef rule_t *rule
         cdef uint8_t shape = SHAPE_NONE
-        cdef bint belongs, shaped = False
+        cdef bint shaped = False
         line.host = 0
         if line.prefix.host_end > line.prefix.host:
             line.host = hash_bytes(
@@ -381,8 +407,9 @@ cdef class Grouper:
         if v.noise:
             self.pass_by(line, NULL, False)
             return
-        # (3) Starts.
-        if v.start >= 0:
+        # (3) Starts. A level alone starts nothing where an open report takes the line: all lines
+        # of an oops may be printed at the level of its first.
+        if v.start >= 0 and not (v.by_level and self.continues(line, &v)):
             rule = &self.program.rules[v.start]
             for i in range(self.open.used):
                 t = self.open.at[self.open.used - 1 - i]
@@ -443,26 +470,20 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 shaped = True
-            belongs = False
-            for k in range(v.roles):
-                if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
-                    belongs = True
-            if belongs:
+            if takes(&self.program.rules[t.rule], t, &v, shape):
                 self.take(t, line, shape, 0, -1, True)
                 taken = t
                 break
+            if holder == NULL and (
+                t.foreign <= HELD_LINES if shape == SHAPE_BLANK
+                else t.foreign < HELD_LINES and not t.ended
+            ):
+                holder = t
             if shape == SHAPE_BLANK:
-                if t.foreign <= HELD_LINES:
-                    self.take(t, line, shape, 0, -1, False)
-                taken = NULL
                 break
-            if (self.program.rules[t.rule].shapes >> shape) & 1:
-                self.take(t, line, shape, 0, -1, True)
-                taken = t
-                break
-            if t.foreign < HELD_LINES and not t.ended:
-                self.take(t, line, shape, 0, -1, False)
-                break
+        # Nobody's so far: the latest report holds it, in case it goes on behind it.
+        if taken == NULL and holder != NULL:
+            self.take(holder, line, shape, 0, -1, False)
         if taken != NULL and taken.total > self.limits.trace_total:
             for i in range(self.open.used):
                 if self.open.at[i] == taken:

@@ -154,6 +154,7 @@ cdef int write_trace(Writer w, trace_t *t) except -1:
         w.i64(line.rule)
         w.u64(line.shape)
         w.u64(line.flags)
+        w.u64(line.tail)
     w.u64(t.sure_lines)
     w.u64(t.sure_text)
     return 0
@@ -210,7 +211,7 @@ cdef trace_t *read_trace(
         t.last_end = r.i64()
         r.block(&t.text)
         n = r.u64()
-        for i in range(n):
+        for _ in range(n):
             line.offset = r.i64()
             line.at = <uint32_t> r.u64()
             line.length = <uint32_t> r.u64()
@@ -218,6 +219,7 @@ cdef trace_t *read_trace(
             line.rule = <int32_t> r.i64()
             line.shape = <uint8_t> r.u64()
             line.flags = <uint8_t> r.u64()
+            line.tail = <uint8_t> r.u64()
             if (
                 <uint64_t> line.at + line.length > t.text.used or line.body > line.length
                 or not -1 <= line.rule < <int32_t> rule_count or line.shape >= shape_count

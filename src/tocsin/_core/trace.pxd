@@ -16,6 +16,7 @@ cdef struct line_t:
     int32_t rule         # with LINE_START: whose start; else -1
     uint8_t shape
     uint8_t flags
+    uint8_t tail         # bytes of its line end in the stream; 255: that many or more
 
 cdef struct lines_t:
     line_t *at
@@ -83,5 +84,3 @@ cdef class Trace:
     cdef trace_t *c
     cdef object _text
     cdef tuple shape_names
-
-    cdef bint adjoins(self, size_t i)
