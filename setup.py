@@ -43,7 +43,6 @@ if not extensions:
     raise SystemExit(f"no Cython sources under {CORE}: is the source tree complete?")
 
 
-
 class BuildRules(build_py):
     """Checks the built-in rules and writes their cache beside them in the built package."""
 
@@ -61,6 +60,8 @@ class BuildRules(build_py):
 
 setup(
     cmdclass={"build_py": BuildRules},
+    # Every way of building compiles on all cores, `pip install` among them.
+    options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(
         extensions,
         include_path=["src"],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from tocsin._core.pipeline import Pipeline, saved_limits
+from tocsin._core import state as snapshots
+from tocsin._core.pipeline import Pipeline
+from tocsin._core.trace import Trace
 from tocsin.classify.blame import Blame
 from tocsin.classify.reading import read
 from tocsin.incident import ConsoleState, Incident
@@ -26,12 +28,26 @@ def builtin_rules() -> Ruleset:
     return load_rules()
 
 
+def shared_blame(rules: Ruleset) -> Blame:
+    """The blame profiles of a ruleset, compiled once for all its scanners."""
+    blame = rules.shared.get("blame")
+    if blame is None:
+        blame = rules.shared.setdefault("blame", Blame(rules.blame))
+    return blame  # type: ignore[no-any-return]
+
+
+def refuse(chunk: Any) -> list[Trace]:
+    raise ValueError("this scanner is closed")
+
+
 class Scanner:
     """Reads one stream of console bytes and reports incidents as they close.
 
     One scanner a stream, one thread at a time. However the bytes are cut into chunks, the same
     incidents come out, in the same order.
     """
+
+    __slots__ = ("__weakref__", "_blame", "_closed", "_pipeline", "_rules", "_take")
 
     def __init__(self, rules: Ruleset | None = None, *, limits: Limits = DEFAULT_LIMITS) -> None:
         if rules is None:
@@ -41,12 +57,12 @@ class Scanner:
         if not isinstance(limits, Limits):
             raise TypeError(f"limits: expected Limits, got {type(limits)!r}")
         self._rules = rules
-        self._limits = limits
-        self._blame = Blame(rules.blame)
+        self._blame = shared_blame(rules)
         self._pipeline = Pipeline(rules.program, limits)
+        self._take: Callable[[Any], list[Trace]] = self._pipeline.feed
         self._closed = False
 
-    def _incidents(self, traces: list[Any]) -> list[Incident]:
+    def _incidents(self, traces: list[Trace]) -> list[Incident]:
         out = []
         for trace in traces:
             incident = read(trace, self._rules[trace.rule], self._rules, self._blame)
@@ -59,9 +75,7 @@ class Scanner:
 
         Raises TypeError for str, ValueError after close().
         """
-        if self._closed:
-            raise ValueError("this scanner is closed")
-        traces = self._pipeline.feed(chunk)
+        traces = self._take(chunk)
         return self._incidents(traces) if traces else []
 
     def flush(self) -> list[Incident]:
@@ -75,14 +89,18 @@ class Scanner:
         if self._closed:
             return []
         out = self.flush()
-        self._closed = True
+        self._close()
         return out
+
+    def _close(self) -> None:
+        self._closed = True
+        self._take = refuse
 
     def __enter__(self) -> Scanner:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._closed = True
+        self._close()
 
     @property
     def console(self) -> ConsoleState:
@@ -111,7 +129,7 @@ class Scanner:
 
     def dumps(self) -> bytes:
         """The scanner's state between two chunks: small, versioned, deterministic."""
-        return bytes(self._pipeline.dumps())
+        return bytes(snapshots.dumps(self._pipeline))
 
     @classmethod
     def loads(
@@ -124,11 +142,11 @@ class Scanner:
         """
         if not isinstance(state, bytes):
             raise TypeError(f"state: expected bytes, got {type(state).__name__}")
-        saved = Limits(*saved_limits(state))
+        saved = Limits(*snapshots.saved_limits(state))
         if limits is not None and limits != saved:
             raise ValueError(f"the state was saved under other limits: {saved}")
         scanner = cls(rules, limits=saved)
-        scanner._pipeline.loads(state)
+        snapshots.loads(scanner._pipeline, state)
         return scanner
 
 

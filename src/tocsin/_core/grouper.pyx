@@ -15,26 +15,29 @@ what a line looks like is the shapes'; this module decides only who belongs to w
 
 Everything that ends a trace is a function of the stream alone (lines, offsets, the log's own
 clock), never of how it was cut into chunks.
+
+Long because the order of judgement is one decision: its steps share the open reports, and apart
+they could not be read against each other.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memmove
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
+from tocsin._core.console cimport STATE_PANICKED, console_next, console_step
 from tocsin._core.grow cimport bytes_push
-from tocsin._core.lines cimport contains, is_blank, is_digit, is_hex, is_word, memmem
-from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER, parse_prefix
-from tocsin._core.program cimport (
-    ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_CONTINUE, ROLE_END,
-    ROLE_NOISE, ROLE_START, Program, entry_t, rule_t, text_t,
-)
+from tocsin._core.judge cimport input_t, judge, verdict_t
+from tocsin._core.keys cimport hash_bytes, skeleton
+from tocsin._core.lines cimport is_blank, memmem
+from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
+from tocsin._core.program cimport ROLE_CONTINUE, ROLE_END, Program, console_t, rule_t
 from tocsin._core.shapes cimport SHAPE_BLANK, SHAPE_NONE
+from tocsin._core.shelf cimport shelf_free, shelf_push, shelf_t, shelf_take
 from tocsin._core.trace cimport (
-    ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_GAP, ENDED_LIMIT, ENDED_LINE,
-    ENDED_NEXT, ENDED_TIME, LINE_CUT, LINE_END, LINE_START, line_t, lines_push, trace_cut,
-    trace_free, trace_new, trace_t,
+    ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_GAP, ENDED_LIMIT, ENDED_LINE, ENDED_NEXT,
+    ENDED_TIME, LINE_CUT, LINE_END, LINE_START, line_t, lines_push, trace_cut, trace_free,
+    trace_new, trace_t,
 )
-from tocsin._core.types cimport hit_t, offset_t
+from tocsin._core.types cimport offset_t
 
 cdef enum:
     # Lines behind an end line in which a follow-up is still looked for.
@@ -44,229 +47,41 @@ cdef enum:
     # A line of another context counts this much less towards a report's end: with caller ids many
     # tasks print between two lines of one report.
     OTHERS_SHARE = 16
-    # Hits of one line that are looked at: a line with more is not a message of anybody, and
-    # checking each against the whole line would cost the square of its length.
-    MOST_HITS = 512
     CONFIDENCE_CERTAIN = 0
     CONFIDENCE_LIKELY = 1
     CONFIDENCE_UNVERIFIED = 2
-    # Stamped lines seen before an unstamped one is suspect.
-    STAMPED_ENOUGH = 8
-    STATE_UNKNOWN = 0
-    STATE_BOOTLOADER = 1
-    STATE_BOOTING = 2
-    STATE_UP = 3
-    STATE_EMERGENCY = 4
-    STATE_PANICKED = 5
-    STATE_HALTED = 6
 
 
-cdef void shelf_push(shelf_t *v, trace_t *t) noexcept nogil:
-    cdef size_t room
-    cdef trace_t **at
-    if v.used == v.room:
-        room = v.room * 2 if v.room else 16
-        at = <trace_t **> realloc(v.at, room * sizeof(trace_t *))
-        if at == NULL:
-            v.failed = True
-            trace_free(t)
-            return
-        v.at = at
-        v.room = room
-    v.at[v.used] = t
-    v.used += 1
-
-
-cdef void shelf_free(shelf_t *v) noexcept nogil:
-    cdef size_t i
-    for i in range(v.used):
-        trace_free(v.at[i])
-    free(v.at)
-    v.at = NULL
-    v.used = v.room = 0
-
-
-cdef inline uint64_t hash_bytes(const uint8_t *s, uint32_t n) noexcept nogil:
-    """FNV-1a: host names and fold keys; never 0, which means "none"."""
-    cdef uint64_t h = 14695981039346656037ULL
-    cdef uint32_t i
-    for i in range(n):
-        h = (h ^ s[i]) * 1099511628211ULL
-    return h if h else 1
-
-
-cdef uint64_t skeleton(const uint8_t *s, uint32_t n) noexcept nogil:
-    """Hash of a message without its numbers: equal for lines that differ in nothing else."""
-    cdef uint64_t h = 14695981039346656037ULL
-    cdef uint32_t i = 0, j
-    cdef bint digit
-    while i < n:
-        if is_hex(s[i]) and (i == 0 or not is_word(s[i - 1])):
-            j = i
-            digit = False
-            while j < n and (is_hex(s[j]) or (j == i + 1 and s[i] == 48 and (s[j] | 32) == 120)):
-                digit = digit or is_digit(s[j])
-                j += 1
-            if digit and (is_digit(s[i]) or j - i >= 8):
-                h = (h ^ 35) * 1099511628211ULL
-                i = j
-                continue
-        h = (h ^ s[i]) * 1099511628211ULL
-        i += 1
-    return h if h else 1
+cdef bint takes(rule_t *rule, trace_t *t, verdict_t *v, uint8_t shape) noexcept nogil:
+    """Whether a line belongs to an open report: by a literal, or by its shape."""
+    cdef size_t k
+    for k in range(v.roles):
+        if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
+            return True
+    return shape != SHAPE_BLANK and (rule.shapes >> shape) & 1
 
 
 cdef class Grouper:
 
     def __cinit__(self, Program program not None):
         self.program = program
-        self.state = STATE_UNKNOWN
-        self.boot = 0
 
     def __dealloc__(self):
         shelf_free(&self.open)
         shelf_free(&self.folds)
         shelf_free(&self.closed)
 
-    # -- what the literals say ---------------------------------------------------------------
-
-    cdef bint entry_holds(self, input_t *line, hit_t hit, uint32_t entry) noexcept nogil:
-        cdef entry_t *e = &self.program.entries[entry]
-        cdef uint32_t start = hit.start - line.base, end = hit.end - line.base, i
-        cdef const uint8_t *s = line.line
-        cdef text_t *text
-        if e.anchor == ANCHOR_LEVEL:
-            # The level itself is the literal: it stands in the prefix, and only the kernel's own
-            # word counts.
-            return (
-                start < line.prefix.body and 0 <= line.prefix.level <= 2
-                and line.prefix.origin == ORIGIN_KERNEL
-            )
-        if start < line.prefix.body:
-            # A literal may begin with the blank that the prefix took: the body is what counts.
-            if start + 1 < line.prefix.body or e.anchor == ANCHOR_WORD:
-                return False
-        if e.anchor == ANCHOR_BODY:
-            i = line.prefix.body
-            while i < start and is_blank(s[i]):
-                i += 1
-            if i < start:
-                return False
-        elif e.anchor == ANCHOR_WORD:
-            if start > line.prefix.body and is_word(s[start - 1]):
-                return False
-        elif e.anchor == ANCHOR_END:
-            if end < line.trimmed:
-                return False
-        elif e.anchor == ANCHOR_PROMPT:
-            # `<host> login:` and nothing else in front; a name typed behind it is no matter.
-            if line.prefix.syslog or line.prefix.stamped:
-                return False
-            if start == line.prefix.body or start - line.prefix.body > 253:
-                return False
-            for i in range(line.prefix.body, start):
-                if not (is_word(s[i]) or s[i] == 45 or s[i] == 46):
-                    return False
-        for i in range(e.also, e.also_end):
-            text = &self.program.texts[i]
-            if not contains(s, line.size, text.at, text.length):
-                return False
-        for i in range(e.also_end, e.not_end):
-            text = &self.program.texts[i]
-            if contains(s, line.size, text.at, text.length):
-                return False
-        return True
-
-    cdef void judge(self, input_t *line, verdict_t *out) noexcept nogil:
-        cdef size_t i, k
-        cdef uint32_t e
-        cdef entry_t *entry
-        cdef int best = -2147483648
-        cdef int starts[32]
-        cdef int weights[32]
-        cdef size_t start_count = 0
-        cdef int noises[8]
-        cdef size_t noise_count = 0
-        cdef bint muted
-        out.noise = False
-        out.start = -1
-        out.roles = 0
-        out.console = -1
-        line.trimmed = line.size
-        while line.trimmed and (
-            is_blank(line.line[line.trimmed - 1]) or line.line[line.trimmed - 1] == 13
-        ):
-            line.trimmed -= 1
-        for i in range(line.hit_count if line.hit_count < MOST_HITS else MOST_HITS):
-            if line.hits[i].start < line.base:
-                continue  # it began in the message before, on the same line of the terminal
-            for e in range(
-                self.program.entry_first[line.hits[i].pattern],
-                self.program.entry_first[line.hits[i].pattern + 1],
-            ):
-                entry = &self.program.entries[e]
-                if entry.role == ROLE_START:
-                    if not (self.program.rules[entry.rule].origins & line.prefix.origin):
-                        continue
-                    if start_count < 32 and self.entry_holds(line, line.hits[i], e):
-                        starts[start_count] = entry.rule
-                        weights[start_count] = entry.weight
-                        start_count += 1
-                elif entry.role == ROLE_NOISE:
-                    if noise_count < 8 and self.entry_holds(line, line.hits[i], e):
-                        noises[noise_count] = entry.rule
-                        noise_count += 1
-                elif entry.role == ROLE_CONSOLE:
-                    if line.prefix.origin != ORIGIN_USER and self.entry_holds(line, line.hits[i], e):
-                        out.console = entry.rule
-                elif out.roles < 32 and self.entry_holds(line, line.hits[i], e):
-                    out.rule[out.roles] = entry.rule
-                    out.role[out.roles] = entry.role
-                    out.roles += 1
-        for k in range(noise_count):
-            if self.program.rules[noises[k]].mutes_all:
-                out.noise = True
-        for i in range(start_count):
-            muted = out.noise
-            for k in range(noise_count):
-                muted = muted or self.program.does_mute(noises[k], starts[i])
-            if not muted and weights[i] > best:
-                best = weights[i]
-                out.start = starts[i]
-        # Noise that silenced the only start of a line leaves nothing of it.
-        if start_count and out.start < 0 and noise_count:
-            out.noise = True
-
-    cdef void set_console(self, int row, input_t *line) noexcept nogil:
-        cdef uint8_t to = self.program.consoles[row].state, now = self.state
-        cdef bint new_boot = self.program.consoles[row].new_boot
+    cdef void hear_console(self, int row, input_t *line) noexcept nogil:
+        cdef console_t *said = &self.program.consoles[row]
         if line.prefix.syslog:
             return  # a central log tells of many machines, not of this console
-        if new_boot:
-            # Firmware, then the kernel's banner: one boot. Anything later than these and again
-            # one of them: the next boot.
-            if not (now == STATE_UNKNOWN or now == STATE_BOOTLOADER):
-                self.boot += 1
-                self.close_host(line.host, ENDED_BOOT)
-            self.state = to
-        elif to == STATE_PANICKED:
-            self.state = to
-        elif to == STATE_HALTED:
-            if now != STATE_PANICKED:
-                self.state = to
-        elif to == STATE_UP:
-            # A quiet boot shows nothing before its prompt.
-            if now == STATE_PANICKED or now == STATE_HALTED:
-                self.boot += 1
-                self.close_host(line.host, ENDED_BOOT)
-            self.state = to
-        elif to == STATE_EMERGENCY:
-            if now != STATE_PANICKED:
-                self.state = to
-        elif now == STATE_UNKNOWN or (to == STATE_BOOTING and now == STATE_BOOTLOADER):
-            self.state = to
-
-    # -- traces ------------------------------------------------------------------------------
+        if (
+            said.state == STATE_PANICKED and not line.prefix.stamped
+            and self.stamped_seen >= STAMPED_ENOUGH
+        ):
+            return  # here the kernel stamps what it says: this is somebody else's text
+        if console_step(&self.console, said.state, said.new_boot):
+            self.close_host(line.host, ENDED_BOOT)
 
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil:
         cdef uint32_t i
@@ -311,17 +126,23 @@ cdef class Grouper:
             t.count += 1  # the same again inside it: a storm told as one
         if sure:
             t.total += 1
+            t.dropped += t.held_lost  # they belonged, as it turns out
+            t.held_lost = 0
             t.foreign = 0
             t.others = 0
             t.last_end = line.offset + line.size
             if line.prefix.clock == t.clock and line.prefix.time > t.last_time:
                 t.last_time = line.prefix.time
-        if t.lines.used >= self.limits.trace_lines or t.text.used + line.size > self.limits.trace_bytes:
+        if t.lines.used >= self.limits.trace_lines or (
+            t.text.used + line.size > self.limits.trace_bytes
+        ):
             # Full: only lines that a literal speaks for still find room, in a reserve.
             if not flags or t.text.used + line.size > self.limits.trace_bytes + (
                 self.limits.trace_bytes >> 2
             ) or t.lines.used >= self.limits.trace_lines + (self.limits.trace_lines >> 2):
-                if sure:
+                if not sure:
+                    t.held_lost += 1
+                else:
                     t.dropped += 1
                     t.sure_lines = t.lines.used
                     t.sure_text = t.text.used
@@ -332,6 +153,7 @@ cdef class Grouper:
         row.body = line.prefix.body
         row.rule = rule
         row.shape = shape
+        row.tail = line.tail
         row.flags = flags | (LINE_CUT if line.cut else 0)
         bytes_push(&t.text, line.line, line.size)
         lines_push(&t.lines, row)
@@ -363,7 +185,8 @@ cdef class Grouper:
         t.first_time = t.last_time = line.prefix.time
         t.level = line.prefix.level
         t.count = 1
-        t.boot = -1 if line.prefix.syslog else self.boot
+        t.boot = -1 if line.prefix.syslog else self.console.boot
+        t.before = self.console.before if self.console.banner else 0
         if line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL:
             t.confidence = CONFIDENCE_CERTAIN
         elif self.stamped_seen >= STAMPED_ENOUGH and not (
@@ -375,10 +198,8 @@ cdef class Grouper:
         return t
 
     cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil:
-        cdef trace_t *t = shelf.at[i]
+        cdef trace_t *t = shelf_take(shelf, i)
         cdef size_t k
-        memmove(&shelf.at[i], &shelf.at[i + 1], (shelf.used - i - 1) * sizeof(trace_t *))
-        shelf.used -= 1
         trace_cut(t)
         if t.provisional:
             # Nothing took it over. If it took in a start of its own standing, it is that.
@@ -392,7 +213,7 @@ cdef class Grouper:
             if t.provisional:
                 trace_free(t)
                 return
-        t.reason = ENDED_END if t.ended else reason
+        t.reason = ENDED_END if t.ended and reason != ENDED_LIMIT else reason
         if t.folded and reason != ENDED_EVICTED:
             t.reason = ENDED_LINE
         if reason == ENDED_EVICTED:
@@ -414,7 +235,6 @@ cdef class Grouper:
                 i += 1
 
     cdef void end_all(self, uint8_t reason) noexcept nogil:
-        cdef size_t a, b
         # In order of opening, reports and folds together.
         while self.open.used or self.folds.used:
             if self.open.used and (
@@ -521,15 +341,42 @@ cdef class Grouper:
             else:
                 i += 1
 
+    cdef trace_t *within_limit(self, trace_t *t) noexcept nogil:
+        """The report, or NULL if it had too many lines and was closed."""
+        cdef size_t i
+        if t.total <= self.limits.trace_total:
+            return t
+        for i in range(self.open.used):
+            if self.open.at[i] == t:
+                self.close(&self.open, i, ENDED_LIMIT)
+                break
+        return NULL
+
+    cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil:
+        """Whether any open report of its context takes the line."""
+        cdef size_t i
+        cdef trace_t *t
+        cdef uint8_t shape
+        if self.open.used == 0:
+            return False
+        shape = self.program.shapes.shape_of(
+            line.line + line.prefix.body, line.size - line.prefix.body
+        )
+        for i in range(self.open.used):
+            t = self.open.at[i]
+            if self.same_context(t, line) and takes(&self.program.rules[t.rule], t, v, shape):
+                return True
+        return False
+
     cdef void line(self, input_t *line) noexcept nogil:
         cdef verdict_t v
         cdef size_t i, k
         cdef trace_t *t
         cdef trace_t *taken = NULL
+        cdef trace_t *holder = NULL
         cdef rule_t *rule
         cdef uint8_t shape = SHAPE_NONE
-        cdef bint belongs, shaped = False
-        parse_prefix(line.line, line.size, &line.prefix)
+        cdef bint shaped = False
         line.host = 0
         if line.prefix.host_end > line.prefix.host:
             line.host = hash_bytes(
@@ -538,9 +385,10 @@ cdef class Grouper:
         if line.prefix.stamped:
             self.stamped_seen += 1
         self.expire(line.offset)
-        self.judge(line, &v)
+        judge(self.program, line, &v)
+        console_next(&self.console)
         if v.console >= 0 and not v.noise:
-            self.set_console(v.console, line)
+            self.hear_console(v.console, line)
         # The log's own clock: a long silence ends a report.
         i = 0
         while i < self.open.used:
@@ -568,14 +416,15 @@ cdef class Grouper:
                 )
                 self.take(t, line, shape, LINE_END, -1, True)
                 t.ended = True
-                self.pass_by(line, taken, True)
+                self.pass_by(line, self.within_limit(taken), True)
                 return
         # (2) Noise starts nothing and belongs to nobody.
         if v.noise:
             self.pass_by(line, NULL, False)
             return
-        # (3) Starts.
-        if v.start >= 0:
+        # (3) Starts. A level alone starts nothing where an open report takes the line: all lines
+        # of an oops may be printed at the level of its first.
+        if v.start >= 0 and not (v.by_level and self.continues(line, &v)):
             rule = &self.program.rules[v.start]
             for i in range(self.open.used):
                 t = self.open.at[self.open.used - 1 - i]
@@ -601,7 +450,7 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 self.take(taken, line, shape, LINE_START, v.start, True)
-                self.pass_by(line, taken, True)
+                self.pass_by(line, self.within_limit(taken), True)
                 return
             if not rule.report:
                 self.fold(line, v.start)
@@ -636,31 +485,20 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 shaped = True
-            belongs = False
-            for k in range(v.roles):
-                if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
-                    belongs = True
-            if belongs:
+            if takes(&self.program.rules[t.rule], t, &v, shape):
                 self.take(t, line, shape, 0, -1, True)
                 taken = t
                 break
+            if holder == NULL and (
+                t.foreign <= HELD_LINES if shape == SHAPE_BLANK
+                else t.foreign < HELD_LINES and not t.ended
+            ):
+                holder = t
             if shape == SHAPE_BLANK:
-                if t.foreign <= HELD_LINES:
-                    self.take(t, line, shape, 0, -1, False)
-                taken = NULL
                 break
-            if (self.program.rules[t.rule].shapes >> shape) & 1:
-                self.take(t, line, shape, 0, -1, True)
-                taken = t
-                break
-            if t.foreign < HELD_LINES and not t.ended:
-                self.take(t, line, shape, 0, -1, False)
-                break
-        if taken != NULL and taken.total > self.limits.trace_total:
-            for i in range(self.open.used):
-                if self.open.at[i] == taken:
-                    taken.dropped += 1
-                    self.close(&self.open, i, ENDED_LIMIT)
-                    break
-            taken = NULL
+        # Nobody's so far: the latest report holds it, in case it goes on behind it.
+        if taken == NULL and holder != NULL:
+            self.take(holder, line, shape, 0, -1, False)
+        if taken != NULL:
+            taken = self.within_limit(taken)
         self.pass_by(line, taken, True)

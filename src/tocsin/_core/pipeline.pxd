@@ -2,6 +2,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from tocsin._core.grouper cimport Grouper
 from tocsin._core.grow cimport bytes_t, hits_t
+from tocsin._core.prefix cimport prefix_t
 from tocsin._core.program cimport Program
 from tocsin._core.types cimport offset_t
 
@@ -18,13 +19,13 @@ cdef class Pipeline:
     cdef void run(self, const uint8_t *data, size_t size) noexcept nogil
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil
     cdef void piece(self, const uint8_t *data, size_t size) noexcept nogil
-    cdef bint is_header(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil
-    cdef bint syslog_like(self, const uint8_t *data, size_t start, size_t stamp) noexcept nogil
     cdef void one_line(
-        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t *hit
+        self, const uint8_t *data, size_t start, size_t end, size_t size, bint cut, size_t *hit
     ) noexcept nogil
     cdef void segment(
-        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t low, size_t high
+        self, const uint8_t *data, size_t start, size_t end, size_t tail, bint cut,
+        size_t low, size_t high,
+        prefix_t *prefix
     ) noexcept nogil
     cdef int alone(self) except -1
     cdef list drain(self)

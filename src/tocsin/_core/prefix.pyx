@@ -7,28 +7,20 @@ parse is part of the message: this module never rejects a line. It knows syslog 
 stamps and caller ids, and terminal escapes in front of them.
 
 A time without a zone is read as UTC; an RFC 3164 time has no year and gives no clock.
+
+Long because every notation is a function of its own, and none of them makes sense alone.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memset
 
 from tocsin._core.lines cimport is_digit
+from tocsin._core.times cimport clock, digits, epoch_day, iso_time, month
 
 # Longer headers than this are not headers: bounds the work on a line that merely looks like one.
 cdef enum:
     MAX_ROUNDS = 8
     MAX_TAG = 64
-
-
-cdef inline uint32_t digits(const uint8_t *s, uint32_t at, uint32_t end, int64_t *value) noexcept nogil:
-    """Read decimal digits; the offset behind them (== at when there are none)."""
-    cdef int64_t n = 0
-    cdef uint32_t first = at
-    while at < end and is_digit(s[at]) and at - first < 18:
-        n = n * 10 + (s[at] - 48)
-        at += 1
-    value[0] = n
-    return at
 
 
 cdef inline uint32_t skip_escapes(const uint8_t *s, uint32_t at, uint32_t end) noexcept nogil:
@@ -51,7 +43,9 @@ cdef inline uint32_t skip_escapes(const uint8_t *s, uint32_t at, uint32_t end) n
     return at
 
 
-cdef inline uint32_t stamp(const uint8_t *s, uint32_t at, uint32_t end, double *time) noexcept nogil:
+cdef inline uint32_t stamp(
+    const uint8_t *s, uint32_t at, uint32_t end, double *time
+) noexcept nogil:
     """`[   12.345678]`: the offset behind it, or `at`."""
     cdef int64_t whole, part
     cdef uint32_t p = at + 1, q, r
@@ -89,81 +83,9 @@ cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noe
     return size
 
 
-cdef inline int month(const uint8_t *s) noexcept nogil:
-    cdef const char *names = b"JanFebMarAprMayJunJulAugSepOctNovDec"
-    cdef int m
-    for m in range(12):
-        if memcmp(s, names + 3 * m, 3) == 0:
-            return m + 1
-    return 0
-
-
-cdef inline int64_t epoch_day(int64_t y, int64_t m, int64_t d) noexcept nogil:
-    """Days from 1970-01-01 in the proleptic Gregorian calendar (era arithmetic, March first)."""
-    cdef int64_t era, yoe, doy
-    y -= m <= 2
-    era = (y if y >= 0 else y - 399) // 400
-    yoe = y - era * 400
-    doy = (153 * (m + (-3 if m > 2 else 9)) + 2) // 5 + d - 1
-    return era * 146097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719468
-
-
-cdef inline uint32_t clock(const uint8_t *s, uint32_t at, uint32_t end, double *seconds) noexcept nogil:
-    """`hh:mm:ss[.frac]`: the offset behind it, or `at`."""
-    cdef int64_t h, m, sec, frac
-    cdef uint32_t p
-    cdef double scale = 1.0
-    if at + 8 > end or s[at + 2] != 58 or s[at + 5] != 58:
-        return at
-    if digits(s, at, at + 2, &h) != at + 2 or digits(s, at + 3, at + 5, &m) != at + 5:
-        return at
-    if digits(s, at + 6, at + 8, &sec) != at + 8:
-        return at
-    seconds[0] = h * 3600 + m * 60 + sec
-    p = at + 8
-    if p + 1 < end and (s[p] == 46 or s[p] == 44) and is_digit(s[p + 1]):
-        at = digits(s, p + 1, end, &frac)
-        for _ in range(at - p - 1):
-            scale *= 10.0
-        seconds[0] += frac / scale
-        p = at
-    return p
-
-
-cdef uint32_t iso_time(const uint8_t *s, uint32_t at, uint32_t end, double *time) noexcept nogil:
-    """`2026-11-23T01:02:03.5+01:00` or with a blank; the offset behind it, or `at`."""
-    cdef int64_t y, mo, d, zh = 0, zm = 0
-    cdef double seconds
-    cdef uint32_t p, q
-    cdef int sign
-    if at + 19 > end or s[at + 4] != 45 or s[at + 7] != 45:
-        return at
-    if digits(s, at, at + 4, &y) != at + 4 or digits(s, at + 5, at + 7, &mo) != at + 7:
-        return at
-    if digits(s, at + 8, at + 10, &d) != at + 10 or (s[at + 10] != 84 and s[at + 10] != 32):
-        return at
-    if not 1 <= mo <= 12:
-        return at
-    p = clock(s, at + 11, end, &seconds)
-    if p == at + 11:
-        return at
-    if p < end and s[p] == 90:
-        p += 1
-    elif p + 3 <= end and (s[p] == 43 or s[p] == 45):
-        sign = 1 if s[p] == 43 else -1
-        q = digits(s, p + 1, p + 3, &zh)
-        if q == p + 3:
-            p = q
-            if p < end and s[p] == 58:
-                p += 1
-            if p + 2 <= end and digits(s, p, p + 2, &zm) == p + 2:
-                p += 2
-            seconds -= sign * (zh * 3600 + zm * 60)
-    time[0] = epoch_day(y, mo, d) * 86400 + seconds
-    return p
-
-
-cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t syslog_rest(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """` host tag[pid]: ` behind a syslog time; the offset of the message."""
     cdef uint32_t p, q
     while at < end and s[at] == 32:
@@ -175,7 +97,9 @@ cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t 
         return at
     if s[p - 1] == 58:  # no host: the tag comes at once
         q = p - 1
-        out.origin = ORIGIN_KERNEL if q - at == 6 and memcmp(s + at, b"kernel", 6) == 0 else ORIGIN_USER
+        out.origin = ORIGIN_USER
+        if q - at == 6 and memcmp(s + at, b"kernel", 6) == 0:
+            out.origin = ORIGIN_KERNEL
         return p + 1 if p < end else p
     out.host = at
     out.host_end = p
@@ -193,7 +117,9 @@ cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t 
     return p
 
 
-cdef uint32_t syslog_header(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t syslog_header(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """RFC 3164 `Nov 23 01:02:03 host tag: ` or the same with an ISO time."""
     cdef uint32_t first = at, p
     cdef double seconds = 0
@@ -349,7 +275,9 @@ cdef uint32_t dmesg_time(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *
     return q + 1
 
 
-cdef uint32_t dmesg_decoded(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t dmesg_decoded(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """`kern  :warn  : ` of `dmesg -x`: the offset behind it, or `at`."""
     cdef const char *facilities = b"kern  user  daemonauth  syslogmail  cron  local0local1"
     cdef const char *levels = b"emerg alert crit  err   warn  noticeinfo  debug "
@@ -385,6 +313,20 @@ cdef uint32_t caller_id(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *o
     return q + 1
 
 
+cdef uint32_t journal_host(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+    """`web-1 kernel: ` behind a stamp (journalctl -o short-monotonic): the offset behind, or `at`.
+
+    Other tags are left in the message: `Web Content[7]: segfault` is a kernel's line."""
+    cdef uint32_t p = at
+    while p < end and s[p] > 32 and s[p] != 58:
+        p += 1
+    if p == at or p + 9 > end or memcmp(s + p, b" kernel: ", 9) != 0:
+        return at
+    out.host = at
+    out.host_end = p
+    return p + 9
+
+
 cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexcept nogil:
     cdef uint32_t at = 0, p
     cdef int64_t n
@@ -413,6 +355,8 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
                         continue
                     if at < size and line[at] == 32:
                         at += 1
+                    if out.host_end == 0:
+                        at = journal_host(line, at, size, out)
                     continue
                 at = dmesg_time(line, p, size, out)
                 if at != p:

@@ -39,6 +39,8 @@ class Ruleset(Sequence[Rule]):
         self._numbers = {row["id"]: number for number, (row, _, _) in enumerate(sources)}
         self.program = program
         self.blame = blame
+        # What layers above compile from this ruleset and share between their users.
+        self.shared: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -172,8 +174,8 @@ def load_rules(*paths: str | os.PathLike[str], builtin: bool = True) -> Ruleset:
     else:
         rows = [row for row, _, _ in collected.consoles]
         resolved = build([Rule(*source) for source in sources], rows, shapes)
-    for row, file, _ in sources:
-        _check_blame(row, file, blame["profile"])
+    for row, source, _ in sources:
+        _check_blame(row, source, blame["profile"])
     program = _program(resolved, identity.digest()[:16])
     return Ruleset(sources, collected.consoles, program, blame)
 

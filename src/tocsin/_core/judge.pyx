@@ -1,0 +1,140 @@
+"""What the literals that hit in a line say about it.
+
+A hit is a literal at a place; a rule's entry for it adds where it must stand, what else the line
+must hold, and who must have printed it. Out comes one verdict: noise or not, the one start that
+wins (rank, then length), which rules it may continue or end, what it says of the console.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from tocsin._core.lines cimport contains, is_blank, is_word
+from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
+from tocsin._core.program cimport (
+    ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_NOISE,
+    ROLE_START, Program, entry_t, text_t,
+)
+from tocsin._core.types cimport hit_t
+
+cdef enum:
+    # Hits of one line that are looked at: a line with more is not a message of anybody, and
+    # checking each against the whole line would cost the square of its length.
+    MOST_HITS = 512
+    MOST_STARTS = 32
+    MOST_NOISES = 8
+    # The longest host name DNS knows.
+    MOST_HOST = 253
+
+
+cdef bint entry_holds(Program program, input_t *line, hit_t hit, uint32_t entry) noexcept nogil:
+    cdef entry_t *e = &program.entries[entry]
+    cdef uint32_t start = hit.start - line.base, end = hit.end - line.base, i
+    cdef const uint8_t *s = line.line
+    cdef text_t *text
+    if e.anchor == ANCHOR_LEVEL:
+        # The level itself is the literal: it stands in the prefix, and only the kernel's own
+        # word counts.
+        return (
+            start < line.prefix.body and 0 <= line.prefix.level <= 2
+            and line.prefix.origin == ORIGIN_KERNEL
+        )
+    if start < line.prefix.body:
+        # A literal may begin with the blank that the prefix took: the body is what counts.
+        if start + 1 < line.prefix.body or e.anchor == ANCHOR_WORD:
+            return False
+    if e.anchor == ANCHOR_BODY:
+        i = line.prefix.body
+        while i < start and is_blank(s[i]):
+            i += 1
+        if i < start:
+            return False
+    elif e.anchor == ANCHOR_WORD:
+        if start > line.prefix.body and is_word(s[start - 1]):
+            return False
+    elif e.anchor == ANCHOR_END:
+        if end < line.trimmed:
+            return False
+    elif e.anchor == ANCHOR_PROMPT:
+        # `<host> login:` and nothing else in front; a name typed behind it is no matter.
+        if line.prefix.syslog or line.prefix.stamped:
+            return False
+        if start == line.prefix.body or start - line.prefix.body > MOST_HOST:
+            return False
+        for i in range(line.prefix.body, start):
+            if not (is_word(s[i]) or s[i] == 45 or s[i] == 46):
+                return False
+    for i in range(e.also, e.also_end):
+        text = &program.texts[i]
+        if not contains(s, line.size, text.at, text.length):
+            return False
+    for i in range(e.also_end, e.not_end):
+        text = &program.texts[i]
+        if contains(s, line.size, text.at, text.length):
+            return False
+    return True
+
+
+cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
+    cdef size_t i, k
+    cdef uint32_t e
+    cdef entry_t *entry
+    cdef int best = -2147483648
+    cdef int starts[MOST_STARTS]
+    cdef int weights[MOST_STARTS]
+    cdef bint by_level[MOST_STARTS]
+    cdef size_t start_count = 0
+    cdef int noises[MOST_NOISES]
+    cdef size_t noise_count = 0
+    cdef bint muted
+    out.noise = False
+    out.start = -1
+    out.by_level = False
+    out.roles = 0
+    out.console = -1
+    line.trimmed = line.size
+    while line.trimmed and (
+        is_blank(line.line[line.trimmed - 1]) or line.line[line.trimmed - 1] == 13
+    ):
+        line.trimmed -= 1
+    for i in range(line.hit_count if line.hit_count < MOST_HITS else MOST_HITS):
+        if line.hits[i].start < line.base:
+            continue  # it began in the message before, on the same line of the terminal
+        for e in range(
+            program.entry_first[line.hits[i].pattern],
+            program.entry_first[line.hits[i].pattern + 1],
+        ):
+            entry = &program.entries[e]
+            if entry.role == ROLE_START:
+                if not (program.rules[entry.rule].origins & line.prefix.origin):
+                    continue
+                if start_count < MOST_STARTS and entry_holds(program, line, line.hits[i], e):
+                    starts[start_count] = entry.rule
+                    weights[start_count] = entry.weight
+                    by_level[start_count] = entry.anchor == ANCHOR_LEVEL
+                    start_count += 1
+            elif entry.role == ROLE_NOISE:
+                if noise_count < MOST_NOISES and entry_holds(program, line, line.hits[i], e):
+                    noises[noise_count] = entry.rule
+                    noise_count += 1
+            elif entry.role == ROLE_CONSOLE:
+                if line.prefix.origin != ORIGIN_USER and (
+                    entry_holds(program, line, line.hits[i], e)
+                ):
+                    out.console = entry.rule
+            elif out.roles < 32 and entry_holds(program, line, line.hits[i], e):
+                out.rule[out.roles] = entry.rule
+                out.role[out.roles] = entry.role
+                out.roles += 1
+    for k in range(noise_count):
+        if program.rules[noises[k]].mutes_all:
+            out.noise = True
+    for i in range(start_count):
+        muted = out.noise
+        for k in range(noise_count):
+            muted = muted or program.does_mute(noises[k], starts[i])
+        if not muted and weights[i] > best:
+            best = weights[i]
+            out.start = starts[i]
+            out.by_level = by_level[i]
+    # Noise that silenced the only start of a line leaves nothing of it.
+    if start_count and out.start < 0 and noise_count:
+        out.noise = True

@@ -1,0 +1,9 @@
+from collections.abc import Sequence
+
+from typing_extensions import Buffer
+
+class Shapes:
+    def __new__(cls, shapes: Sequence[tuple[str, Sequence[str]]]) -> Shapes: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def name(self, body: Buffer) -> str: ...
