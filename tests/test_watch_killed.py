@@ -33,7 +33,7 @@ class Load(threading.Thread):
         self.directory = directory
         self.random = random.Random(seed)
         self.stopping = threading.Event()
-        self.written = {name: b"" for name in ("a.log", "b.log", "c.log")}
+        self.written = dict.fromkeys(("a.log", "b.log", "c.log"), b"")
         self.rotations = 0
 
     def run(self):
