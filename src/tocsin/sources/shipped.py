@@ -17,6 +17,8 @@ MESSAGE = ("msg", "log", "message", "body", "MESSAGE")
 FILE = ("file", "filename", "log.file.path", "FILE_NAME")
 HOST = ("host", "hostname", "host.name", "HOST", "_HOSTNAME")
 
+DECODE = json.JSONDecoder(strict=False).raw_decode
+
 
 class Shipped(NamedTuple):
     line: bytes  # with its line end
@@ -32,14 +34,18 @@ def read(data: bytes) -> Shipped:
     if line[:1] != b"{":
         return Shipped(line + b"\n", None, None, None, malformed=True)
     try:
-        record = json.loads(line.decode("utf-8", "surrogateescape"), strict=False)
+        record, _ = DECODE(line.decode("utf-8", "surrogateescape"))
     except ValueError:
         return Shipped(line + b"\n", None, None, None, malformed=True)
     text = _of(record, MESSAGE)
     if text is None:
         return Shipped(b"\n", None, None, None, malformed=True)
+    key = record.get("uuid")
     return Shipped(
-        _bytes(text) + b"\n", _of(record, FILE), _of(record, HOST), _of(record, ("uuid",))
+        _bytes(text) + b"\n",
+        _of(record, FILE),
+        _of(record, HOST),
+        key if isinstance(key, str) and key else None,
     )
 
 
@@ -48,8 +54,6 @@ def _of(record: dict[str, object], names: tuple[str, ...]) -> str | None:
         value = record.get(name)
         if isinstance(value, str) and value:
             return value
-        if isinstance(value, dict):  # Vector nests: {"log": {"file": ...}}
-            continue
     for outer in ("resource", "attributes"):
         nested = record.get(outer)
         if isinstance(nested, dict):
@@ -65,5 +69,6 @@ def _bytes(text: str) -> bytes:
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half of a surrogate pair, by an escape
         data = text.encode("utf-8", "replace")
-    # rsyslog's MSG begins with the space that stood behind the syslog tag.
-    return data[1:] if data.startswith(b" ") else data
+    # rsyslog's MSG begins with the space that stood behind the syslog tag; in front of a time
+    # stamp of the kernel it is that and nothing of the kernel's.
+    return data[1:] if data.startswith(b" [") else data

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import stat
 from collections.abc import Callable
 from typing import Protocol
@@ -24,6 +25,7 @@ __all__ = ["JOURNALLED", "Answer", "Confirm", "Enrich", "Shipper", "Silent"]
 CHUNK = 1 << 18
 LONGEST = 1 << 20  # bytes of a line; a longer one is taken in pieces, and counted
 STREAMS = 10000
+TOGETHER = 0.01  # seconds of lines before others have their turn
 JOURNALLED = "\x01shipper"  # in the journal: no name of a stream begins so
 
 
@@ -121,6 +123,8 @@ class Shipper:
         self._keep = keep
         self._ended = ended
         self._rest = b""
+        self._at_end = False
+        self._poll = select.poll()
         self._last: str | None = None  # what the last line kept is known by
         self._first = True
         self._by_key: dict[tuple[str | None, str | None], Stream] = {}
@@ -145,9 +149,20 @@ class Shipper:
             loop.soon(self._read)
         else:
             loop.on_readable(0, self._read)
+            self._poll.register(0, select.POLLIN)
         self._answer.ready()
 
     def _read(self) -> None:
+        self._read_once()
+        if not self._answer.asks or self._file:
+            return
+        # Who waits for an answer sends the next line at once: a round of the loop for each would
+        # cost more than the line.
+        until = self._loop.now + TOGETHER
+        while not self._at_end and self._poll.poll(1) and self._loop.clock() < until:
+            self._read_once()
+
+    def _read_once(self) -> None:
         data = os.read(0, CHUNK)
         if not data:
             self._end()
@@ -164,6 +179,7 @@ class Shipper:
             self._loop.soon(self._read)
 
     def _end(self) -> None:
+        self._at_end = True
         if self._rest:
             self._line(self._rest)
             self._rest = b""
