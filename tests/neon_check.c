@@ -22,7 +22,7 @@ static int allowed(const uint8_t *tables, const uint8_t *data, size_t length, si
     for (int i = 0; i < 4; i++) {
         size_t at = end - 3 + i;
         uint8_t a = at < length ? data[at] : 0, b = at + 1 < length ? data[at + 1] : 0;
-        uint8_t cell = (uint8_t)(2 * a - b) & 127;
+        uint8_t cell = (uint8_t)(2 * a - b);
         const uint8_t *table = tables + 128 * set + 32 * i;
         all &= table[cell & 15] & table[16 + (cell >> 4)];
     }
@@ -35,8 +35,7 @@ int main(void) {
                         -1, 0);
     if (map == MAP_FAILED || mprotect(map + room, page, PROT_NONE) != 0) return 2;
     static uint8_t tables[256];
-    static uint64_t masks[257];
-    static uint32_t at[257];
+    static uint16_t ends[CANDIDATES_BLOCK + 64];
     for (int v = 0; v < CANDIDATES_VARIANTS; v++) {
         const candidates_variant *variant = &candidates_variants[v];
         if (variant->tables != TABLES_NIBBLES || !variant->usable()) continue;
@@ -49,12 +48,13 @@ int main(void) {
                 for (size_t lo = 0; lo < length + 3; lo += 128) {
                     size_t hi = lo + 128 < length + 3 ? lo + 128 : length + 3;
                     size_t n = (sets == 1 ? variant->find : variant->find16)(
-                        tables, data, length, lo, hi, masks, at);
+                        tables, data, length, lo, hi, ends);
                     static uint8_t got[192];
                     memset(got, 0, sizeof got);
-                    for (size_t g = 0; g < n; g++)
-                        for (int j = 0; j < 64; j++)
-                            if (masks[g] >> j & 1) got[64 * at[g] + j] = 1;
+                    for (size_t i = 0; i < n; i++) {
+                        if (i && ends[i] <= ends[i - 1]) return 4;
+                        got[ends[i]] = 1;
+                    }
                     for (size_t end = lo < 3 ? 3 : lo; end < hi; end++) {
                         int expected = allowed(tables, data, length, end, 0) ||
                                        (sets == 2 && allowed(tables, data, length, end, 1));

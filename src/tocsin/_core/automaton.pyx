@@ -5,6 +5,7 @@ by state and byte class: one load a byte, whatever the patterns. The table defin
 In front of it stands a filter (prefilter.pyx) that finds the same matches faster where they are
 rare; block by block the table takes over where they are not.
 This module knows no lines, no rules and no log: bytes in, (pattern, start, end) out.
+Long because the table, the walks over it and the switch to and from the filter are one contract.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -16,7 +17,7 @@ from libc.string cimport memcpy, memset
 from tocsin._core.grow cimport hits_free, hits_push, hits_t
 from tocsin._core.matches cimport Matches
 from tocsin._core.prefilter cimport (
-    BLOCK_BYTES, WINDOW_REACH, prefilter_block, prefilter_build, prefilter_free,
+    BLOCK_BYTES, PADDING, WINDOW_REACH, prefilter_block, prefilter_build, prefilter_free,
 )
 from tocsin._core.trie cimport node_t, trie_add, trie_free, trie_init, trie_link, trie_t
 from tocsin._core.types cimport hit_t
@@ -357,7 +358,7 @@ cdef class Automaton:
         count = len(self.patterns)
         if total >= <size_t> 1 << 31:
             raise ValueError("patterns are longer than 2 GiB together")
-        text = <uint8_t *> malloc(total + 1)
+        text = <uint8_t *> calloc(total + PADDING, 1)
         ends = <size_t *> malloc((count + 1) * sizeof(size_t))
         try:
             if text == NULL or ends == NULL:
@@ -406,6 +407,13 @@ cdef class Automaton:
     def states(self):
         """Number of states of the automaton, the start state included."""
         return self.dfa.states
+
+    @property
+    def windows(self):
+        """Where in each pattern the filter looks for it; None if the variant has no filter."""
+        if self.filter.tables == NULL:
+            return None
+        return tuple([self.filter.window[i] for i in range(len(self.patterns))])
 
     cdef void scan(self, const uint8_t *data, size_t length, hits_t *out) noexcept nogil:
         cdef sink_t sink

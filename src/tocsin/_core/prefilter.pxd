@@ -6,6 +6,14 @@ from tocsin._core.grow cimport hits_t
 from tocsin._core.variant cimport candidates_t, variant_t
 
 
+cdef enum:
+    BLOCK_BYTES = 16384
+    PADDING = 32
+    WINDOW_BYTES = 5
+    # A window's last feature lies this far behind its first byte.
+    WINDOW_REACH = 3
+
+
 cdef struct entry_t:
     # Up to 8 bytes of the literal from its window's first byte on, folded; mask says how many.
     uint64_t want
@@ -19,14 +27,17 @@ cdef struct prefilter_t:
     # Tables as described in simd/candidates.h, and who reads them. NULL: there is no filter.
     uint8_t *tables
     candidates_t find
-    # Literals by the hash of their window's first bytes: entries[heads[h]:heads[h + 1]].
+    # Literals by the hash of their window: entries[heads[h]:heads[h + 1]].
     entry_t *entries
     uint32_t *heads
     int head_shift
     # One bit per value of the upper SCREEN_BITS of that hash: whether there is such an entry.
     uint8_t *screen
-    # Bit n: some literal's window has n < 4 bytes to hash. Bit 4 is set as soon as any has more.
+    # How many bytes of a window are hashed: all five, unless the literal is shorter. The widths in
+    # use, and the bytes they leave of a word.
     uint32_t widths
+    uint32_t key_widths[WINDOW_BYTES]
+    uint64_t key_masks[WINDOW_BYTES]
     bint fold
     # The literals, folded, one after the other: pattern p is text[ends[p - 1]:ends[p]].
     uint8_t *text
@@ -38,7 +49,8 @@ cdef struct prefilter_t:
     uint32_t ahead_most
 
 
-# Takes over `text` and `ends`, which must come from malloc. 0, or -1 if memory is out.
+# Takes over `text` and `ends`, which must come from malloc; behind the text there must be room for
+# PADDING bytes more. 0, or -1 if memory is out.
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
                          bint fold, const variant_t *variant) noexcept nogil
 cdef void prefilter_free(prefilter_t *filter) noexcept nogil
@@ -48,8 +60,3 @@ cdef void prefilter_free(prefilter_t *filter) noexcept nogil
 # at most length + 3, hi - lo at most BLOCK_BYTES.
 cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t length,
                           size_t lo, size_t hi, hits_t *out) noexcept nogil
-
-cdef enum:
-    BLOCK_BYTES = 16384
-    # A window's last feature lies this far behind its first byte.
-    WINDOW_REACH = 3

@@ -4,9 +4,10 @@ A literal need not be recognised by its first bytes: "BUG: soft lockup" is bette
 "ft lo". plan_windows() gives each literal a window and a bucket, so that few places of ordinary
 text pass the tables; simd/candidates.h finds those that do; verify() asks each which literals are
 there. The filter misses nothing and proves nothing: what a match is, the automaton says.
+Long because the plan, its tables and the verification are right only together.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -36,9 +37,8 @@ cdef enum:
     # Windows of one literal that are weighed; a longer literal has its first ones weighed.
     MOST_WINDOWS = 48
     SCREEN_BITS = 16
-    BATCH = 512
-    # One more than BLOCK_BYTES / 64: the variants write before they know whether to keep.
-    MOST_GROUPS = 257
+    # Bytes of a literal that are compared without asking how many it has.
+    QUICK_BYTES = 32
     # From here on 16 buckets save more false candidates than the second set of tables costs;
     # nibbles let more through. bench: quiet-50, quiet-400, quiet-1000.
     MANY_FOR_PAIRS = 600
@@ -48,7 +48,7 @@ cdef enum:
 # --- planning -------------------------------------------------------------------------------------
 
 cdef struct feature_t:
-    # 0: cell of this byte and the next; 1: its low nibble; 2: its high nibble.
+    # 0: seven bits of the cell of this byte and the next; 1: its low nibble; 2: its high one.
     int kind
     # Which byte of the window.
     int offset
@@ -92,9 +92,9 @@ cdef enum:
 
 
 cdef inline uint8_t cell_of(int kind, const uint8_t *at) noexcept nogil:
-    cdef uint8_t cell = <uint8_t> ((2 * at[0] - at[1]) & 127)
+    cdef uint8_t cell = <uint8_t> ((2 * at[0] - at[1]) & 255)
     if kind == 0:
-        return cell
+        return cell & 127
     return cell & 15 if kind == 1 else cell >> 4
 
 
@@ -293,9 +293,8 @@ cdef void place_pattern(plan_t *plan, const uint8_t *text, size_t length, uint32
         for i in range(plan.features):
             cells_of(plan, i, text, length, window[0], &cells[i])
         allow(plan, bucket[0], cells, -1)
-    # The window has five bytes; a literal with fewer has its window at its start, because places
-    # are told apart by the window's first four.
-    most = length - 5 if length > 5 else 0
+    # A literal with fewer bytes than a window has its window at its start.
+    most = length - WINDOW_BYTES if length > WINDOW_BYTES else 0
     if most > MOST_WINDOWS:
         most = MOST_WINDOWS
     for at in range(most + 1):
@@ -308,7 +307,7 @@ cdef void place_pattern(plan_t *plan, const uint8_t *text, size_t length, uint32
                 known += 1
         frequent = plan.exact[exact_slot(mix, known)] if known else 0
         for b in range(plan.buckets):
-            cost = price(plan, b, cells) + frequent
+            cost = price(plan, b, cells) + 4 * frequent
             if cost < best:
                 best = cost
                 best_at = <uint32_t> at
@@ -387,12 +386,17 @@ cdef inline uint64_t fold_bytes(uint64_t word) noexcept nogil:
 
 
 cdef inline uint32_t hash_key(uint64_t key) noexcept nogil:
-    """Of a window's first four bytes. The screen and the heads use its upper bits."""
-    return <uint32_t> key * <uint32_t> 0x9E3779B1
+    """Of a window's bytes. The screen and the heads use its upper bits."""
+    return <uint32_t> ((key * <uint64_t> 0x9E3779B97F4A7C15) >> 32)
 
 
 cdef inline uint64_t key_mask(size_t width) noexcept nogil:
     return (<uint64_t> 1 << (8 * width)) - 1
+
+
+cdef inline size_t key_width(size_t known) noexcept nogil:
+    """How many bytes a literal is hashed by that has so many from its window on."""
+    return known if known < WINDOW_BYTES else WINDOW_BYTES
 
 
 cdef inline uint64_t word_at(const uint8_t *data, size_t length, size_t at,
@@ -410,7 +414,7 @@ cdef inline uint64_t word_at(const uint8_t *data, size_t length, size_t at,
 cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
     """Sort the literals by the hash of their window."""
     cdef size_t p, begin, length, known
-    cdef int bits = 8
+    cdef int bits = 8, seen = 0
     cdef uint32_t h, at
     cdef uint64_t want
     cdef uint32_t *hashes = <uint32_t *> malloc((patterns + 1) * sizeof(uint32_t))
@@ -427,10 +431,8 @@ cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
     for p in range(patterns):
         begin = filter.ends[p - 1] if p else 0
         length = filter.ends[p] - begin
-        known = length - filter.window[p]
-        if known > 4:
-            known = 4
-        filter.widths |= <uint32_t> 1 << known
+        known = key_width(length - filter.window[p])
+        seen |= 1 << known
         want = 0
         memcpy(&want, filter.text + begin + filter.window[p], known)
         h = hash_key(want)
@@ -442,6 +444,11 @@ cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
             filter.back_most = filter.window[p]
         if length - filter.window[p] > filter.ahead_most:
             filter.ahead_most = <uint32_t> (length - filter.window[p])
+    for h in range(1, WINDOW_BYTES + 1):
+        if seen >> h & 1:
+            filter.key_widths[filter.widths] = h
+            filter.key_masks[filter.widths] = key_mask(h)
+            filter.widths += 1
     for h in range(<uint32_t> 1 << bits):
         filter.heads[h + 1] += filter.heads[h]
     p = patterns
@@ -468,13 +475,36 @@ cdef int build_entries(prefilter_t *filter, size_t patterns) noexcept nogil:
     return 0
 
 
-cdef bint same_text(const prefilter_t *filter, const uint8_t *data, const uint8_t *text,
-                    size_t length) noexcept nogil:
-    cdef size_t i
+cdef inline uint64_t differing(const uint8_t *data, const uint8_t *text, size_t size, size_t at,
+                               bint fold) noexcept nogil:
+    """What differs in data[at:at + 8] of a literal of `size` bytes; bytes beyond it do not."""
+    cdef uint64_t seen, want
+    memcpy(&seen, data + at, 8)
+    memcpy(&want, text + at, 8)
+    if fold:
+        seen = fold_bytes(seen)
+    if size >= at + 8:
+        return seen ^ want
+    return (seen ^ want) & key_mask(size - at) if size > at else 0
+
+
+cdef bint same_text(const prefilter_t *filter, const uint8_t *data, size_t readable,
+                    const uint8_t *text, size_t size) noexcept nogil:
+    cdef size_t i = 0
     cdef uint8_t byte
+    if readable >= QUICK_BYTES:
+        # No loop and no call for all but the longest: their ends would be mispredicted.
+        if (differing(data, text, size, 0, filter.fold)
+                | differing(data, text, size, 8, filter.fold)
+                | differing(data, text, size, 16, filter.fold)
+                | differing(data, text, size, 24, filter.fold)) != 0:
+            return False
+        if size <= QUICK_BYTES:
+            return True
+        i = QUICK_BYTES
     if not filter.fold:
-        return memcmp(data, text, length) == 0
-    for i in range(length):
+        return memcmp(data + i, text + i, size - i) == 0
+    for i in range(i, size):
         byte = data[i]
         if 65 <= byte <= 90:
             byte += 32
@@ -488,13 +518,13 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
                           hits_t *out) noexcept nogil:
     """Appends the literals whose window is at `at`; returns what that cost, in steps.
 
-    Only literals whose hashed key is `width` bytes wide, unless that is 0: keys of several widths
-    may share a hash, and each literal must be found by its own alone.
+    Only literals whose key is `width` bytes wide, unless all are: keys of several widths may share
+    a hash, and each literal must be found by its own alone.
     """
     cdef uint32_t i = filter.heads[h >> filter.head_shift]
     cdef uint32_t end = filter.heads[(h >> filter.head_shift) + 1]
     cdef const entry_t *entry
-    cdef size_t begin, size, start, cost = 1
+    cdef size_t begin, size, start, cost = 3
     cdef hit_t hit
     while i < end:
         entry = &filter.entries[i]
@@ -504,14 +534,14 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
             continue
         begin = filter.ends[entry.pattern - 1] if entry.pattern else 0
         size = filter.ends[entry.pattern] - begin
-        if width and min(size, 4) != width:
+        if filter.widths > 1 and key_width(size - entry.back) != width:
             continue
         start = at - entry.back
         if start + size > length:
             continue
         if size > 8 or entry.back:
             cost += 1 + size // 16
-            if not same_text(filter, data + start, filter.text + begin, size):
+            if not same_text(filter, data + start, length - start, filter.text + begin, size):
                 continue
         hit.pattern = entry.pattern
         hit.start = <uint32_t> start
@@ -522,69 +552,62 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
 
 
 cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, size_t lo,
-                 size_t hi, size_t groups, const uint64_t *masks, const uint32_t *at,
-                 hits_t *out) noexcept nogil:
-    cdef uint32_t[BATCH] ends
-    cdef uint32_t[BATCH] hashes
-    cdef size_t g = 0, count, kept, i, place, cost = 0, before = out.used
-    # A step takes some 3 ns, the walk of a byte 1 to 2 ns. bench: near-400, spam-400.
-    cdef size_t most = (hi - lo) // 2 + 64
-    cdef uint64_t bits, word
-    cdef uint32_t h, base
-    cdef size_t width
-    cdef bint wide = filter.widths == 16
-    while g < groups:
-        count = 0
-        while g < groups and count <= BATCH - 64:
-            bits = masks[g]
-            base = at[g] * 64
-            g += 1
-            while bits:
-                ends[count] = base + count_trailing_zeros(bits)
-                count += 1
-                bits &= bits - 1
-        cost += count // 2
-        # The screen reads nothing but 4 bytes of text and 8 KB of bits, and does not branch on
-        # what it finds: a branch would wait for the text.
-        kept = 0
-        if wide:
-            for i in range(count):
-                place = lo + ends[i] - WINDOW_REACH
-                word = word_at(data, length, place, filter.fold)
-                h = hash_key(word)
-                ends[kept] = ends[i]
-                hashes[kept] = h
-                kept += (filter.screen[h >> (32 - SCREEN_BITS + 3)]
-                         >> ((h >> (32 - SCREEN_BITS)) & 7)) & 1
-        else:
-            kept = count
-        for i in range(kept):
-            place = lo + ends[i] - WINDOW_REACH
-            # A window that begins before the data has wrapped around.
-            if place >= length or lo + ends[i] >= hi:
-                continue
-            word = word_at(data, length, place, filter.fold)
-            if wide:
-                cost += verify_window(filter, data, length, place, word, hashes[i], 0, out)
-            else:
-                for width in range(1, 5):
-                    if filter.widths >> width & 1:
-                        h = hash_key(word & key_mask(width))
-                        cost += verify_window(filter, data, length, place, word, h, width, out)
-            if cost > most:
-                out.used = before
-                return False
+                 size_t hi, size_t count, uint16_t *ends, hits_t *out) noexcept nogil:
+    cdef size_t kept = 0, found, i, place, before = out.used
+    # In steps of about 4 ns. A candidate that the screens below reject is half a step, the walk of
+    # a byte a fifth or less. bench: near-400, spam-400, quiet-5000.
+    cdef size_t cost = count // 2, most = (hi - lo) // 6 + 64
+    cdef uint64_t word
+    cdef uint32_t h, k, widths = filter.widths
+    cdef const uint32_t *head
+    cdef const entry_t *entry
+    # The screen reads nothing but text and 8 KB of bits, and does not branch on what it finds: a
+    # branch would wait for the text. Most sets of literals have one width of keys, or two.
+    for i in range(count):
+        word = word_at(data, length, lo + ends[i] - WINDOW_REACH, filter.fold)
+        found = 0
+        for k in range(widths):
+            h = hash_key(word & filter.key_masks[k])
+            found |= (filter.screen[h >> (32 - SCREEN_BITS + 3)]
+                      >> ((h >> (32 - SCREEN_BITS)) & 7)) & 1
+        ends[kept] = ends[i]
+        kept += found
+    # Then up to 8 bytes of the one literal that may be there; where there are several, they are
+    # looked at one by one below. No branch here either.
+    count = kept
+    kept = 0
+    for i in range(count):
+        word = word_at(data, length, lo + ends[i] - WINDOW_REACH, filter.fold)
+        found = 0
+        for k in range(widths):
+            head = &filter.heads[hash_key(word & filter.key_masks[k]) >> filter.head_shift]
+            entry = &filter.entries[head[0]]
+            found |= ((word & entry.mask) == entry.want) | (head[1] - head[0] > 1)
+        ends[kept] = ends[i]
+        kept += found
+    for i in range(kept):
+        place = lo + ends[i] - WINDOW_REACH
+        # A window that begins before the data has wrapped around.
+        if place >= length or lo + ends[i] >= hi:
+            continue
+        word = word_at(data, length, place, filter.fold)
+        for k in range(widths):
+            cost += verify_window(filter, data, length, place, word,
+                                  hash_key(word & filter.key_masks[k]),
+                                  filter.key_widths[k], out)
+        if cost > most:
+            out.used = before
+            return False
     return True
 
 
 cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t length,
                           size_t lo, size_t hi, hits_t *out) noexcept nogil:
-    cdef uint64_t[MOST_GROUPS] masks
-    cdef uint32_t[MOST_GROUPS] at
-    cdef size_t groups = filter.find(filter.tables, data, length, lo, hi, masks, at)
-    if groups == 0:
+    cdef uint16_t[BLOCK_BYTES + 64] ends
+    cdef size_t count = filter.find(filter.tables, data, length, lo, hi, ends)
+    if count == 0:
         return True
-    return verify(filter, data, length, lo, hi, groups, masks, at, out)
+    return verify(filter, data, length, lo, hi, count, ends, out)
 
 
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,

@@ -1,11 +1,11 @@
 """Which implementation of the scan exists in this build, is usable here, and is chosen."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t
 
 # The contract is at the head of simd/candidates.h.
 ctypedef size_t (*candidates_t)(
     const uint8_t *tables, const uint8_t *data, size_t length, size_t lo, size_t hi,
-    uint64_t *masks, uint32_t *at) noexcept nogil
+    uint16_t *ends) noexcept nogil
 
 cdef enum:
     TABLES_NONE = 0

@@ -50,7 +50,9 @@ class Profile:
         self._prefer = _alternation(row.get("prefer", []))
         self._avoid = _alternation(row.get("avoid", []))
         self._avoids = bool(row.get("avoid"))
-        self._rename = [(_alternation([glob]), new) for glob, new in row.get("rename", {}).items()]
+        self._rename: list[tuple[re.Pattern[str], str]] = [
+            (_alternation([glob]), new) for glob, new in row.get("rename", {}).items()
+        ]
         self._verdicts: dict[str, int] = {}
 
     def _verdict(self, function: str) -> int:

@@ -6,18 +6,19 @@
    places that are none: verification follows.
 
    Contract of every variant:
-       size_t find(tables, data, length, lo, hi, masks, at)
+       size_t find(tables, data, length, lo, hi, ends)
    looks at window *ends* e in [lo, hi), where e - 3 is the window's first byte. lo is a multiple of
-   64 and hi is at most length + 3: the window of a literal of one byte starts at the last byte.
-   For each group of 64 ends that has a candidate it writes masks[n], bit j for e = lo + 64 * at[n]
-   + j, and at[n]; it returns n. Bits of ends outside [lo, hi) and of windows that start before the
-   data may be set or not: the caller looks. No byte outside data[0:length) is read.
+   64, hi is at most length + 3 (the window of a literal of one byte starts at the last byte) and at
+   most lo + CANDIDATES_BLOCK. It writes e - lo of every candidate, rising, to ends, which has room
+   for CANDIDATES_BLOCK + 64 of them, and returns their number. Among them may be ends up to 63
+   beyond hi, and ends of windows that would start before the data: the caller looks. No byte
+   outside data[0:length) is read.
 
    Tables, made by prefilter.pyx:
-       pairs:   uint8_t [buckets / 8][4][128], feature i by cell(i)
+       pairs:   uint8_t [buckets / 8][4][128], feature i by the lower seven bits of cell(i)
        nibbles: uint8_t [buckets / 8][4][2][16], by the low and the high nibble of cell(i)
-   where cell(i) = (2 * byte i - byte (i + 1)) & 127: two neighbouring bytes say far more than one,
-   and this mix of them costs two instructions for 64 places.
+   where cell(i) = 2 * byte i - byte (i + 1), modulo 256: two neighbouring bytes say far more than
+   one, and this mix of them costs two instructions for 64 places.
 
    No variant needs more of the compiler than its own target attribute: nothing here is built with
    -march. */
@@ -31,8 +32,11 @@
 /* How far the next lines are asked for ahead of their use. bench: quiet-400-dram. */
 enum { PREFETCH_AHEAD = 4096 };
 
+/* Tables, data and results of a block share the first cache with a literal's screen. */
+enum { CANDIDATES_BLOCK = 16384, CANDIDATES_GROUPS = CANDIDATES_BLOCK / 64 };
+
 typedef size_t (*candidates_fn)(const uint8_t *tables, const uint8_t *data, size_t length,
-                                size_t lo, size_t hi, uint64_t *masks, uint32_t *at);
+                                size_t lo, size_t hi, uint16_t *ends);
 
 enum { TABLES_NONE = 0, TABLES_PAIRS = 1, TABLES_NIBBLES = 2 };
 
@@ -45,6 +49,28 @@ typedef struct {
 } candidates_variant;
 
 static int usable_always(void) { return 1; }
+
+/* The places of the set bits of n masks, of which mask g belongs to group at[g]. Four are written
+   without asking how many there are: a loop that ends after one or two is mispredicted most times.
+   Compiled anew for each variant, with its instructions for counting bits. */
+static inline __attribute__((always_inline)) size_t
+list_places(const uint64_t *masks, const uint16_t *at, size_t n, uint16_t *ends) {
+    size_t count = 0;
+    for (size_t g = 0; g < n; g++) {
+        uint64_t mask = masks[g];
+        uint16_t base = (uint16_t)(at[g] * 64), *to = ends + count;
+        int bits = __builtin_popcountll(mask);
+        count += (size_t)bits;
+        for (int i = 0; i < 4; i++) {
+            to[i] = (uint16_t)(base + (mask ? __builtin_ctzll(mask) : 0));
+            mask &= mask - 1;
+        }
+        if (__builtin_expect(bits > 4, 0))
+            for (to += 4; mask; mask &= mask - 1)
+                *to++ = (uint16_t)(base + __builtin_ctzll(mask));
+    }
+    return count;
+}
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
@@ -84,7 +110,7 @@ static int usable_always(void) { return 1; }
         __m512i allowed = (RESULT);                                           \
         uint64_t mask = _mm512_test_epi8_mask(allowed, allowed);              \
         masks[n] = mask;                                                      \
-        at[n] = (uint32_t)((p - lo) >> 6);                                    \
+        at[n] = (uint16_t)((p - lo) >> 6);                                    \
         n += mask != 0;                                                       \
     }
 
@@ -96,8 +122,11 @@ TARGET_VBMI static inline __m512i load_some(const uint8_t *from, size_t count) {
 
 #define PAIR_VARIANT(NAME, SETS, RESULT)                                                        \
     TARGET_VBMI static size_t NAME(const uint8_t *tables, const uint8_t *data, size_t length,   \
-                                   size_t lo, size_t hi, uint64_t *masks, uint32_t *at) {       \
+                                   size_t lo, size_t hi, uint16_t *ends) {                      \
         SETS                                                                                    \
+        /* One more than there are groups: written before it is known whether to keep it. */    \
+        uint64_t masks[CANDIDATES_GROUPS + 1];                                                  \
+        uint16_t at[CANDIDATES_GROUPS + 1];                                                     \
         size_t n = 0, p = lo;                                                                   \
         __m512i before = _mm512_setzero_si512();                                                \
         if (lo >= 64) {                                                                         \
@@ -112,7 +141,7 @@ TARGET_VBMI static inline __m512i load_some(const uint8_t *from, size_t count) {
         for (; p < hi; p += 64)                                                                 \
             PAIR_GROUP(load_some(data + p, length > p ? length - p : 0),                        \
                        load_some(data + p + 1, length > p + 1 ? length - p - 1 : 0), RESULT)    \
-        return n;                                                                               \
+        return n ? list_places(masks, at, n, ends) : 0;                                         \
     }
 
 PAIR_VARIANT(candidates_avx512vbmi, PAIR_TABLES(0), PAIR_ALLOWED(0))
@@ -121,8 +150,8 @@ PAIR_VARIANT(candidates16_avx512vbmi, PAIR_TABLES(0) PAIR_TABLES(1),
 
 #endif
 
-/* Nibble tables: a shuffle of 16 bytes looks up 16 cells at once, so a cell of 7 bits is looked up
-   as two nibbles, each with a table of its own. A pair of nibbles may be allowed that no literal
+/* Nibble tables: a shuffle of 16 bytes looks up 16 cells at once, so a cell is looked up as
+   two nibbles, each with a table of its own. A pair of nibbles may be allowed that no literal
    has; twice the buckets make up for some of that. */
 
 /* Bytes [at, at + count) of the data, zeros where there are none, in a buffer of `room` bytes. */
@@ -139,8 +168,10 @@ static inline const uint8_t *copy_some(uint8_t *buffer, size_t room, const uint8
    of one register of WIDTH bytes, reading WIDTH + 1. */
 #define NIBBLE_VARIANT(NAME, TARGET, REGISTER, WIDTH, CELLS, GROUP, SETS)                       \
     TARGET static size_t NAME(const uint8_t *tables, const uint8_t *data, size_t length,        \
-                              size_t lo, size_t hi, uint64_t *masks, uint32_t *at) {            \
+                              size_t lo, size_t hi, uint16_t *ends) {                           \
         uint8_t buffer[80];                                                                     \
+        uint64_t masks[CANDIDATES_GROUPS + 1];                                                  \
+        uint16_t at[CANDIDATES_GROUPS + 1];                                                     \
         size_t n = 0, p = lo;                                                                   \
         REGISTER before = CELLS(lo < 64 ? copy_some(buffer, 80, data, 0, 0)                     \
                                         : copy_some(buffer, 80, data, length, lo - WIDTH));     \
@@ -150,10 +181,10 @@ static inline const uint8_t *copy_some(uint8_t *buffer, size_t room, const uint8
             __builtin_prefetch(data + p + PREFETCH_AHEAD);                                      \
             uint64_t mask = GROUP(tables, from, &before, SETS);                                 \
             masks[n] = mask;                                                                    \
-            at[n] = (uint32_t)((p - lo) >> 6);                                                  \
+            at[n] = (uint16_t)((p - lo) >> 6);                                                  \
             n += mask != 0;                                                                     \
         }                                                                                       \
-        return n;                                                                               \
+        return n ? list_places(masks, at, n, ends) : 0;                                         \
     }
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -164,7 +195,7 @@ static inline const uint8_t *copy_some(uint8_t *buffer, size_t room, const uint8
 TARGET_AVX2 static inline __m256i cells_avx2(const uint8_t *from) {
     __m256i x = _mm256_loadu_si256((const __m256i *)from);
     __m256i y = _mm256_loadu_si256((const __m256i *)(from + 1));
-    return _mm256_and_si256(_mm256_sub_epi8(_mm256_add_epi8(x, x), y), _mm256_set1_epi8(0x7F));
+    return _mm256_sub_epi8(_mm256_add_epi8(x, x), y);
 }
 
 TARGET_AVX2 static inline __attribute__((always_inline)) uint32_t
@@ -174,8 +205,10 @@ half_avx2(const uint8_t *tables, __m256i cells, __m256i before, const int sets) 
     __m256i low[4] = {_mm256_alignr_epi8(cells, lanes, 13), _mm256_alignr_epi8(cells, lanes, 14),
                       _mm256_alignr_epi8(cells, lanes, 15), cells};
     __m256i high[4], allowed = _mm256_setzero_si256();
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         high[i] = _mm256_and_si256(_mm256_srli_epi16(low[i], 4), nibble);
+        low[i] = _mm256_and_si256(low[i], nibble);
+    }
 #pragma GCC unroll 2
     for (int set = 0; set < sets; set++) {
         __m256i all = _mm256_set1_epi8(-1);
@@ -208,7 +241,7 @@ NIBBLE_VARIANT(candidates16_avx2, TARGET_AVX2, __m256i, 32, cells_avx2, group_av
 TARGET_SSSE3 static inline __m128i cells_ssse3(const uint8_t *from) {
     __m128i x = _mm_loadu_si128((const __m128i *)from);
     __m128i y = _mm_loadu_si128((const __m128i *)(from + 1));
-    return _mm_and_si128(_mm_sub_epi8(_mm_add_epi8(x, x), y), _mm_set1_epi8(0x7F));
+    return _mm_sub_epi8(_mm_add_epi8(x, x), y);
 }
 
 TARGET_SSSE3 static inline __attribute__((always_inline)) uint32_t
@@ -217,7 +250,10 @@ quarter_ssse3(const uint8_t *tables, __m128i cells, __m128i before, const int se
     __m128i low[4] = {_mm_alignr_epi8(cells, before, 13), _mm_alignr_epi8(cells, before, 14),
                       _mm_alignr_epi8(cells, before, 15), cells};
     __m128i high[4], allowed = _mm_setzero_si128();
-    for (int i = 0; i < 4; i++) high[i] = _mm_and_si128(_mm_srli_epi16(low[i], 4), nibble);
+    for (int i = 0; i < 4; i++) {
+        high[i] = _mm_and_si128(_mm_srli_epi16(low[i], 4), nibble);
+        low[i] = _mm_and_si128(low[i], nibble);
+    }
 #pragma GCC unroll 2
     for (int set = 0; set < sets; set++) {
         __m128i all = _mm_set1_epi8(-1);
@@ -273,7 +309,7 @@ static int usable_ssse3(void) {
 
 static inline uint8x16_t cells_neon(const uint8_t *from) {
     uint8x16_t x = vld1q_u8(from), y = vld1q_u8(from + 1);
-    return vandq_u8(vsubq_u8(vaddq_u8(x, x), y), vdupq_n_u8(0x7F));
+    return vsubq_u8(vaddq_u8(x, x), y);
 }
 
 /* Which of 16 bytes are not zero, as 0xFF or 0. */
