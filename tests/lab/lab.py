@@ -88,9 +88,13 @@ def listen(machine: guest.Guest, watch: watched.Watched, row: dict[str, Any]) ->
 
     def take(found: list[tocsin.Incident], early: bool = False) -> None:
         now = time.monotonic() - start
+        # An unfinished line may be half of one.
+        whole = heard.console.rfind(b"\n") + 1
         for incident in found:
             key = (incident.rule, incident.start)
-            if key not in told and not (early and incident.ended not in COMPLETE):
+            if early and (incident.ended not in COMPLETE or incident.end > whole):
+                continue
+            if key not in told:
                 told.add(key)
                 heard.reports.append((now, incident))
         if not heard.states or heard.states[-1][1] is not scanner.console:
