@@ -17,6 +17,7 @@ from tocsin._core.grow cimport hits_free, hits_push, hits_t
 from tocsin._core.matches cimport Matches
 from tocsin._core.prefilter cimport (
     BLOCK_BYTES, PADDING, WINDOW_REACH, prefilter_block, prefilter_build, prefilter_free,
+    prefilter_passed,
 )
 from tocsin._core.trie cimport node_t, trie_add, trie_free, trie_init, trie_link, trie_t
 from tocsin._core.types cimport hit_t
@@ -413,6 +414,13 @@ cdef class Automaton:
         if self.filter.tables == NULL:
             return None
         return tuple([self.filter.window[i] for i in range(len(self.patterns))])
+
+    def candidates(self, bytes data not None):
+        """At how many places of `data` the filter has to look closer; None if there is none."""
+        if self.filter.tables == NULL:
+            return None
+        return prefilter_passed(
+            &self.filter, <const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef void scan(self, const uint8_t *data, size_t length, hits_t *out) noexcept nogil:
         cdef sink_t sink

@@ -60,3 +60,7 @@ cdef void prefilter_free(prefilter_t *filter) noexcept nogil
 # at most length + 3, hi - lo at most BLOCK_BYTES.
 cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t length,
                           size_t lo, size_t hi, hits_t *out) noexcept nogil
+
+# How many places the tables let through: what the plan of windows is judged by.
+cdef size_t prefilter_passed(const prefilter_t *filter, const uint8_t *data,
+                             size_t length) noexcept nogil
