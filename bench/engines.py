@@ -49,17 +49,31 @@ class Engine:
 
 def tocsin_engine(variant: str) -> type[Engine]:
     class Tocsin(Engine):
+        """Counts, as Hyperscan's C program does."""
+
         name = f"tocsin-{variant}"
         peer = False
 
         def __init__(self, patterns: list[bytes]):
-            self.count = self.find_all  # type: ignore[method-assign]
             self.automaton = Automaton(patterns, variant=variant)
 
-        def find_all(self, data: bytes) -> int:
-            return len(self.automaton.find_all(data))
+        def count(self, data: bytes) -> int:
+            return self.automaton.count(data)
 
     return Tocsin
+
+
+class FindAll(Engine):
+    """Keeps every match, as the other libraries for Python do."""
+
+    name = "tocsin find_all"
+    peer = False
+
+    def __init__(self, patterns: list[bytes]):
+        self.automaton = Automaton(patterns)
+
+    def count(self, data: bytes) -> int:
+        return len(self.automaton.find_all(data))
 
 
 def native(source: str, *libraries: str) -> ctypes.CDLL:
@@ -273,7 +287,7 @@ def grep_engine(called: str, command: list[str]) -> type[Engine]:
 ENGINES: list[type[Engine]] = [
     Memory,
     *(tocsin_engine(variant) for variant in usable_variants()),
-    HyperscanC, Hyperscan, AhoCorasickRs, Daachorse, Pyahocorasick, Re2,
+    FindAll, HyperscanC, Hyperscan, AhoCorasickRs, Daachorse, Pyahocorasick, Re2,
     grep_engine("ripgrep -F", ["rg", "-a", "-c", "-F", "--no-config"]),
     grep_engine("grep -F", ["grep", "-a", "-c", "-F"]),
     Re, Naive,
