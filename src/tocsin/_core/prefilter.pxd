@@ -39,6 +39,8 @@ cdef struct prefilter_t:
     uint32_t key_widths[WINDOW_BYTES]
     uint64_t key_masks[WINDOW_BYTES]
     bint fold
+    # Verification of a block gives up at one step for so many of its bytes.
+    uint32_t bytes_a_step
     # The literals, folded, one after the other: pattern p is text[ends[p - 1]:ends[p]].
     uint8_t *text
     size_t *ends

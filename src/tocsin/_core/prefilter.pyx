@@ -40,6 +40,10 @@ cdef enum:
     # nibbles let more through. bench: quiet-50, quiet-400, quiet-1000.
     MANY_FOR_PAIRS = 150
     MANY_FOR_NIBBLES = 100
+    # From here on the automaton's table is in no near cache and walking it so slow that twelve
+    # bytes of it are no longer worth a step of verification, but three. bench: near-400, spam-400,
+    # quiet-5000, near-5000.
+    MANY_FOR_WALKING = 2000
 
 
 # --- planning -------------------------------------------------------------------------------------
@@ -554,10 +558,9 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
 cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, size_t lo,
                  size_t hi, size_t count, uint16_t *ends, hits_t *out) noexcept nogil:
     cdef size_t kept = 0, found, i, place, before = out.used
-    # In steps of some 4 to 8 ns. A candidate that the screens below reject is a quarter of one; so
-    # is the walk of a byte, at worst. Giving up early costs little, giving up late costs it all
-    # over again. bench: near-400, spam-400, quiet-5000.
-    cdef size_t cost = count // 4, most = (hi - lo) // 12 + 64
+    # In steps of some 4 to 8 ns; a candidate that the screens below reject is a quarter of one.
+    # Giving up early costs little, giving up late costs it all over again.
+    cdef size_t cost = count // 4, most = (hi - lo) // filter.bytes_a_step + 64
     cdef uint64_t word
     cdef uint32_t h, k, widths = filter.widths
     cdef const uint32_t *head
@@ -633,6 +636,7 @@ cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_
     if filter.window == NULL or filter.tables == NULL:
         return -1
     filter.find = variant.find
+    filter.bytes_a_step = 12 if patterns < MANY_FOR_WALKING else 3
     if variant.find16 != NULL and patterns >= (
             MANY_FOR_PAIRS if variant.tables == TABLES_PAIRS else MANY_FOR_NIBBLES):
         buckets = 16
