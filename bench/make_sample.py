@@ -102,7 +102,8 @@ def main(paths: list[str]) -> None:
     text = b"".join(lines)[:SIZE]
     out = [
         "/* Text of ordinary logs, by which a literal's rarest window is judged.",
-        "   Made by bench/make_sample.py; nothing depends on it but speed. */",
+        "   Made by bench/make_sample.py; nothing depends on it but speed.",
+        "   Long because it is data. */",
         "#ifndef TOCSIN_SAMPLE_H",
         "#define TOCSIN_SAMPLE_H",
         f"enum {{ SAMPLE_BYTES = {len(text)} }};",

@@ -9,7 +9,8 @@
 
 `kind` begins an incident; `title`, `severity`, `fields` (those that matter), `lines` (of the log,
 counted from 1), `count`, `host`, `caller`, `boot`, `ended`, `truncated`, `confidence` speak of it.
-Of the whole log speak `console` (what the console says at the end), `quiet: yes` (no incident) and `why`.
+Of the whole log speak `console` (what the console says at the end), `quiet: yes` (no incident) and
+`why`.
 Incidents below a warning are left out: remarks such as that a kernel starts. A header that is not
 known is an error, and so is a case that expects nothing at all.
 """

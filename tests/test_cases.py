@@ -1,4 +1,7 @@
-"""Every case file gives what its headers say. `pytest --update` rewrites the headers: read the diff."""
+"""Every case file gives what its headers say.
+
+`pytest --update` rewrites the headers: read the diff.
+"""
 
 import re
 import shutil

@@ -134,6 +134,7 @@ EPOCH = 1795395723.0  # 2026-11-23 01:02:03 UTC, by GNU date
         ("6.1.0-18-amd64,3,1234,1250000,-,caller=C1;", 1.25, "kernel", None, "C1", 3),
         ("kern  :err   : [    1.250000] ", 1.25, "kernel", None, None, 3),
         ("kern  :crit  : ", None, None, None, None, 2),
+        ("[    1.250000] web-1 kernel: ", 1.25, "kernel", "web-1", None, None),
         ("kern  :debug : [    1.250000][  T117] ", 1.25, "kernel", None, "T117", 7),
         ("\x1b[0;1;31m[    1.250000] ", 1.25, "kernel", None, None, None),
         ("\r\x00[    1.250000] ", 1.25, "kernel", None, None, None),
@@ -153,7 +154,8 @@ def test_prefixes(prefix, time, clock, host, caller, level):
         "[", "[]", "[1", "[1.", "[1.2", "[1.23456", "[  ", "<", "<>", "<3", "<9999>", "Nov", "Nov ",
         "Nov 2", "Nov 23 01", "Nov 23 01:02:03", "Nov 99 01:02:03 h kernel: ", "2026-11-23T01:02",
         "2026-13-23T01:02:03Z h kernel: ", "3,1,2", "3,1,2,-", "kern  :", "kern  :odd   : ",
-        "<3>1", "<3>1 ", "<3>1 -", "<3>1 - - - - - [", "<3>1 - - - - - [a\\", "[99999999999999999999",
+        "<3>1", "<3>1 ", "<3>1 -", "<3>1 - - - - - [", "<3>1 - - - - - [a\\",
+        "[99999999999999999999",
         "[Mon Nov 23 01:02:03 2026", "[Mon Nov", "\x1b", "\x1b[", "\x1b[3", "[    1.000000][",
         "[    1.000000][T", "[    1.000000][T1", "7" * 300, ",,,;", "3,1,2,-,caller=;",
     ],
@@ -176,6 +178,22 @@ def test_line_ends(end):
         b"[    1.000000] OOPS", b"[    1.000001]  f+0x1/0x2",
     ]  # fmt: skip
     assert incident.start == 1 + len(end)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r\r\n"])
+@pytest.mark.parametrize("between", [b"", b"x", b"xy", b"xyz"])
+def test_spans_hold_no_foreign_line(between, end):
+    first, last = b"[    1.000001] OOPS", b"[    1.000002]  f+0x1/0x2"
+    middle = [between] if between else []
+    log = end.join([first, *middle, last, b""])
+    (incident,) = tocsin.scan(log, rules())
+    # A line without a stamp is of another context than the report's.
+    if between:
+        assert incident.spans == (
+            (0, len(first)), (log.index(last), log.index(last) + len(last)),
+        )  # fmt: skip
+    else:
+        assert incident.spans == ((0, len(log) - len(end)),)
 
 
 def test_a_kernel_line_behind_a_prompt():

@@ -91,7 +91,9 @@ BAD = {
         "expected one of any, body, word, end, level, got 'begin'",
     ),
     "prompt anchor": (rule(start={"anchor": '"prompt"'}), PIPE, "start.anchor", "got 'prompt'"),
-    "no literal": (rule(start={"literal": None}), PIPE, "start.literal", "missing: expected at least"),
+    "no literal": (
+        rule(start={"literal": None}), PIPE, "start.literal", "missing: expected at least",
+    ),
     "empty list of literals": (rule(start={"literal": "[]"}), PIPE, "start.literal", "missing"),
     "a literal with a line end": (
         rule(start={"literal": '["pipe\\nburst"]'}), PIPE, "start.literal", "holds a line end",
@@ -146,7 +148,8 @@ BAD = {
     ),
     "fold with an unknown key": (rule('[rule.fold]\nby = "x"\n'), PIPE, "fold.by", "unknown key"),
     "extract is a table": (
-        rule('[rule.extract]\nliteral = "x"\n'), PIPE, "extract", "list of tables: [[rule.extract]]",
+        rule('[rule.extract]\nliteral = "x"\n'), PIPE, "extract",
+        "list of tables: [[rule.extract]]",
     ),
     "extract without literal": (
         rule("[[rule.extract]]\nmatch = '(?P<a>x)'\n"), PIPE, "extract[0].literal", "missing",
@@ -213,9 +216,12 @@ BAD = {
         "missing: every rule needs a counterexample",
     ),
     "origin": (
-        rule(origin='"host"'), PIPE, "origin", "expected one of kernel, printk, user, any, got 'host'",
+        rule(origin='"host"'), PIPE, "origin",
+        "expected one of kernel, printk, user, any, got 'host'",
     ),
-    "severity": (rule(severity='"error"'), PIPE, "severity", "expected one of emerg, alert, crit, err"),
+    "severity": (
+        rule(severity='"error"'), PIPE, "severity", "expected one of emerg, alert, crit, err",
+    ),
     **{
         f"no {key}": (rule(**{key: None}), PIPE, key, "missing")
         for key in ("kind", "severity", "title", "meaning", "advice")
@@ -274,7 +280,8 @@ BAD = {
     ),
     **{
         f"noise with {part}": (
-            noise(f"[rule.{part}]\n" + body), 'rule "t.drip"', part, "does not go with noise = true",
+            noise(f"[rule.{part}]\n" + body), 'rule "t.drip"', part,
+            "does not go with noise = true",
         )
         for part, body in (
             ("continue", "lines = 3\n"), ("end", "literal = 'abcd'\n"), ("fold", "after = 'x'\n"),
@@ -297,17 +304,23 @@ BAD = {
         rule(blame='"me"'), PIPE, "blame", 'no profile "me" in blame.toml',
     ),
     "console with an unknown key": (
-        console(states='"up"'), "console ['house is open']", "states", "unknown key; expected state",
+        console(states='"up"'), "console ['house is open']", "states",
+        "unknown key; expected state",
     ),
     "console key of another type": (
-        console(new_boot='"yes"'), "console ['house is open']", "new_boot", "expected true or false",
+        console(new_boot='"yes"'), "console ['house is open']", "new_boot",
+        "expected true or false",
     ),
     "console state": (
         console(state='"open"'), "console ['house is open']", "state", "expected one of unknown",
     ),
-    "console without state": (console(state=None), "console ['house is open']", "state", "expected"),
+    "console without state": (
+        console(state=None), "console ['house is open']", "state", "expected",
+    ),
     "console without literal": (console(literal=None), "console None", "literal", "missing"),
-    "console with an empty literal": (console(literal='[""]'), "console ['']", "literal", "is empty"),
+    "console with an empty literal": (
+        console(literal='[""]'), "console ['']", "literal", "is empty",
+    ),
     "console anchor": (
         console(anchor='"top"'), "console ['house is open']", "anchor", "expected one of any, body",
     ),

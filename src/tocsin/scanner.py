@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from tocsin._core import state as snapshots
@@ -36,7 +36,7 @@ def shared_blame(rules: Ruleset) -> Blame:
     return blame  # type: ignore[no-any-return]
 
 
-def refuse(chunk: Any) -> Any:
+def refuse(chunk: Any) -> list[Trace]:
     raise ValueError("this scanner is closed")
 
 
@@ -59,7 +59,7 @@ class Scanner:
         self._rules = rules
         self._blame = shared_blame(rules)
         self._pipeline = Pipeline(rules.program, limits)
-        self._take = self._pipeline.feed
+        self._take: Callable[[Any], list[Trace]] = self._pipeline.feed
         self._closed = False
 
     def _incidents(self, traces: list[Trace]) -> list[Incident]:
@@ -75,9 +75,8 @@ class Scanner:
 
         Raises TypeError for str, ValueError after close().
         """
-        # Most calls end nothing: the core's empty list is handed on as it is.
         traces = self._take(chunk)
-        return self._incidents(traces) if traces else traces
+        return self._incidents(traces) if traces else []
 
     def flush(self) -> list[Incident]:
         """End what is open, as at the end of a log. More may be fed afterwards."""

@@ -5,6 +5,7 @@ by state and byte class: one load a byte, whatever the patterns. The table defin
 In front of it stands a filter (prefilter.pyx) that finds the same matches faster where they are
 rare; block by block the table takes over where they are not.
 This module knows no lines, no rules and no log: bytes in, (pattern, start, end) out.
+Long because the table, the walks over it and the switch to and from the filter are one contract.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer

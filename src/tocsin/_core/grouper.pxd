@@ -1,11 +1,15 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from tocsin._core.console cimport console_now_t
-from tocsin._core.judge cimport input_t
+from tocsin._core.judge cimport input_t, verdict_t
 from tocsin._core.program cimport Program
 from tocsin._core.shelf cimport shelf_t
 from tocsin._core.trace cimport trace_t
 from tocsin._core.types cimport offset_t
+
+cdef enum:
+    # Stamped lines seen before an unstamped one is suspect.
+    STAMPED_ENOUGH = 8
 
 cdef struct limits_t:
     uint32_t line_bytes
@@ -36,6 +40,8 @@ cdef class Grouper:
     cdef void hear_console(self, int row, input_t *line) noexcept nogil
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil
     cdef bint joins(self, trace_t *t, input_t *line, uint8_t *shape, bint *shaped) noexcept nogil
+    cdef trace_t *within_limit(self, trace_t *t) noexcept nogil
+    cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void take(
         self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure
     ) noexcept nogil
@@ -45,4 +51,3 @@ cdef class Grouper:
     cdef void fold(self, input_t *line, int rule) noexcept nogil
     cdef void close_host(self, uint64_t host, uint8_t reason) noexcept nogil
     cdef void pass_by(self, input_t *line, trace_t *taken, bint same) noexcept nogil
-

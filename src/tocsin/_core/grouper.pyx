@@ -50,8 +50,15 @@ cdef enum:
     CONFIDENCE_CERTAIN = 0
     CONFIDENCE_LIKELY = 1
     CONFIDENCE_UNVERIFIED = 2
-    # Stamped lines seen before an unstamped one is suspect.
-    STAMPED_ENOUGH = 8
+
+
+cdef bint takes(rule_t *rule, trace_t *t, verdict_t *v, uint8_t shape) noexcept nogil:
+    """Whether a line belongs to an open report: by a literal, or by its shape."""
+    cdef size_t k
+    for k in range(v.roles):
+        if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
+            return True
+    return shape != SHAPE_BLANK and (rule.shapes >> shape) & 1
 
 
 cdef class Grouper:
@@ -119,17 +126,23 @@ cdef class Grouper:
             t.count += 1  # the same again inside it: a storm told as one
         if sure:
             t.total += 1
+            t.dropped += t.held_lost  # they belonged, as it turns out
+            t.held_lost = 0
             t.foreign = 0
             t.others = 0
             t.last_end = line.offset + line.size
             if line.prefix.clock == t.clock and line.prefix.time > t.last_time:
                 t.last_time = line.prefix.time
-        if t.lines.used >= self.limits.trace_lines or t.text.used + line.size > self.limits.trace_bytes:
+        if t.lines.used >= self.limits.trace_lines or (
+            t.text.used + line.size > self.limits.trace_bytes
+        ):
             # Full: only lines that a literal speaks for still find room, in a reserve.
             if not flags or t.text.used + line.size > self.limits.trace_bytes + (
                 self.limits.trace_bytes >> 2
             ) or t.lines.used >= self.limits.trace_lines + (self.limits.trace_lines >> 2):
-                if sure:
+                if not sure:
+                    t.held_lost += 1
+                else:
                     t.dropped += 1
                     t.sure_lines = t.lines.used
                     t.sure_text = t.text.used
@@ -140,6 +153,7 @@ cdef class Grouper:
         row.body = line.prefix.body
         row.rule = rule
         row.shape = shape
+        row.tail = line.tail
         row.flags = flags | (LINE_CUT if line.cut else 0)
         bytes_push(&t.text, line.line, line.size)
         lines_push(&t.lines, row)
@@ -199,7 +213,7 @@ cdef class Grouper:
             if t.provisional:
                 trace_free(t)
                 return
-        t.reason = ENDED_END if t.ended else reason
+        t.reason = ENDED_END if t.ended and reason != ENDED_LIMIT else reason
         if t.folded and reason != ENDED_EVICTED:
             t.reason = ENDED_LINE
         if reason == ENDED_EVICTED:
@@ -221,7 +235,6 @@ cdef class Grouper:
                 i += 1
 
     cdef void end_all(self, uint8_t reason) noexcept nogil:
-        cdef size_t a, b
         # In order of opening, reports and folds together.
         while self.open.used or self.folds.used:
             if self.open.used and (
@@ -328,14 +341,42 @@ cdef class Grouper:
             else:
                 i += 1
 
+    cdef trace_t *within_limit(self, trace_t *t) noexcept nogil:
+        """The report, or NULL if it had too many lines and was closed."""
+        cdef size_t i
+        if t.total <= self.limits.trace_total:
+            return t
+        for i in range(self.open.used):
+            if self.open.at[i] == t:
+                self.close(&self.open, i, ENDED_LIMIT)
+                break
+        return NULL
+
+    cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil:
+        """Whether any open report of its context takes the line."""
+        cdef size_t i
+        cdef trace_t *t
+        cdef uint8_t shape
+        if self.open.used == 0:
+            return False
+        shape = self.program.shapes.shape_of(
+            line.line + line.prefix.body, line.size - line.prefix.body
+        )
+        for i in range(self.open.used):
+            t = self.open.at[i]
+            if self.same_context(t, line) and takes(&self.program.rules[t.rule], t, v, shape):
+                return True
+        return False
+
     cdef void line(self, input_t *line) noexcept nogil:
         cdef verdict_t v
         cdef size_t i, k
         cdef trace_t *t
         cdef trace_t *taken = NULL
+        cdef trace_t *holder = NULL
         cdef rule_t *rule
         cdef uint8_t shape = SHAPE_NONE
-        cdef bint belongs, shaped = False
+        cdef bint shaped = False
         line.host = 0
         if line.prefix.host_end > line.prefix.host:
             line.host = hash_bytes(
@@ -375,14 +416,15 @@ cdef class Grouper:
                 )
                 self.take(t, line, shape, LINE_END, -1, True)
                 t.ended = True
-                self.pass_by(line, taken, True)
+                self.pass_by(line, self.within_limit(taken), True)
                 return
         # (2) Noise starts nothing and belongs to nobody.
         if v.noise:
             self.pass_by(line, NULL, False)
             return
-        # (3) Starts.
-        if v.start >= 0:
+        # (3) Starts. A level alone starts nothing where an open report takes the line: all lines
+        # of an oops may be printed at the level of its first.
+        if v.start >= 0 and not (v.by_level and self.continues(line, &v)):
             rule = &self.program.rules[v.start]
             for i in range(self.open.used):
                 t = self.open.at[self.open.used - 1 - i]
@@ -408,7 +450,7 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 self.take(taken, line, shape, LINE_START, v.start, True)
-                self.pass_by(line, taken, True)
+                self.pass_by(line, self.within_limit(taken), True)
                 return
             if not rule.report:
                 self.fold(line, v.start)
@@ -443,31 +485,20 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 shaped = True
-            belongs = False
-            for k in range(v.roles):
-                if v.role[k] == ROLE_CONTINUE and <int> v.rule[k] == t.rule:
-                    belongs = True
-            if belongs:
+            if takes(&self.program.rules[t.rule], t, &v, shape):
                 self.take(t, line, shape, 0, -1, True)
                 taken = t
                 break
+            if holder == NULL and (
+                t.foreign <= HELD_LINES if shape == SHAPE_BLANK
+                else t.foreign < HELD_LINES and not t.ended
+            ):
+                holder = t
             if shape == SHAPE_BLANK:
-                if t.foreign <= HELD_LINES:
-                    self.take(t, line, shape, 0, -1, False)
-                taken = NULL
                 break
-            if (self.program.rules[t.rule].shapes >> shape) & 1:
-                self.take(t, line, shape, 0, -1, True)
-                taken = t
-                break
-            if t.foreign < HELD_LINES and not t.ended:
-                self.take(t, line, shape, 0, -1, False)
-                break
-        if taken != NULL and taken.total > self.limits.trace_total:
-            for i in range(self.open.used):
-                if self.open.at[i] == taken:
-                    taken.dropped += 1
-                    self.close(&self.open, i, ENDED_LIMIT)
-                    break
-            taken = NULL
+        # Nobody's so far: the latest report holds it, in case it goes on behind it.
+        if taken == NULL and holder != NULL:
+            self.take(holder, line, shape, 0, -1, False)
+        if taken != NULL:
+            taken = self.within_limit(taken)
         self.pass_by(line, taken, True)

@@ -9,6 +9,7 @@ cdef struct input_t:
     const uint8_t *line
     uint32_t size
     offset_t offset
+    uint8_t tail            # bytes of its line end
     bint cut                # the line limit cut it
     const hit_t *hits       # of this line only; places relative to `base`
     size_t hit_count
@@ -21,6 +22,7 @@ cdef struct input_t:
 cdef struct verdict_t:
     bint noise
     int start               # rule, -1 none
+    bint by_level           # the start is nothing but a level
     uint32_t roles          # number of (rule, role) pairs below
     uint32_t rule[32]
     uint8_t role[32]

@@ -80,12 +80,14 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
     cdef int best = -2147483648
     cdef int starts[MOST_STARTS]
     cdef int weights[MOST_STARTS]
+    cdef bint by_level[MOST_STARTS]
     cdef size_t start_count = 0
     cdef int noises[MOST_NOISES]
     cdef size_t noise_count = 0
     cdef bint muted
     out.noise = False
     out.start = -1
+    out.by_level = False
     out.roles = 0
     out.console = -1
     line.trimmed = line.size
@@ -107,13 +109,16 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
                 if start_count < MOST_STARTS and entry_holds(program, line, line.hits[i], e):
                     starts[start_count] = entry.rule
                     weights[start_count] = entry.weight
+                    by_level[start_count] = entry.anchor == ANCHOR_LEVEL
                     start_count += 1
             elif entry.role == ROLE_NOISE:
                 if noise_count < MOST_NOISES and entry_holds(program, line, line.hits[i], e):
                     noises[noise_count] = entry.rule
                     noise_count += 1
             elif entry.role == ROLE_CONSOLE:
-                if line.prefix.origin != ORIGIN_USER and entry_holds(program, line, line.hits[i], e):
+                if line.prefix.origin != ORIGIN_USER and (
+                    entry_holds(program, line, line.hits[i], e)
+                ):
                     out.console = entry.rule
             elif out.roles < 32 and entry_holds(program, line, line.hits[i], e):
                 out.rule[out.roles] = entry.rule
@@ -129,6 +134,7 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
         if not muted and weights[i] > best:
             best = weights[i]
             out.start = starts[i]
+            out.by_level = by_level[i]
     # Noise that silenced the only start of a line leaves nothing of it.
     if start_count and out.start < 0 and noise_count:
         out.noise = True

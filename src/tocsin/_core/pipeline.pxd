@@ -20,10 +20,11 @@ cdef class Pipeline:
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil
     cdef void piece(self, const uint8_t *data, size_t size) noexcept nogil
     cdef void one_line(
-        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t *hit
+        self, const uint8_t *data, size_t start, size_t end, size_t size, bint cut, size_t *hit
     ) noexcept nogil
     cdef void segment(
-        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t low, size_t high,
+        self, const uint8_t *data, size_t start, size_t end, size_t tail, bint cut,
+        size_t low, size_t high,
         prefix_t *prefix
     ) noexcept nogil
     cdef int alone(self) except -1

@@ -13,18 +13,20 @@ from its first byte when it is longer than that (its line end not counted).
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
 
-from tocsin._core.grouper cimport Grouper, limits_t
+from tocsin._core.grouper cimport STAMPED_ENOUGH, Grouper, limits_t
 from tocsin._core.grow cimport bytes_free, bytes_push, hits_free
 from tocsin._core.judge cimport input_t
 from tocsin._core.lines cimport find_newline, line_start, trim_end
 from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t
 from tocsin._core.program cimport Program
-from tocsin._core.trace cimport ENDED_FLUSH, Trace, trace_t
+from tocsin._core.trace cimport ENDED_FLUSH, Trace
 from tocsin._core.types cimport offset_t
 
 cdef enum:
     # Scanned at once: small enough to stay in the L2 cache until its lines are judged.
     BLOCK = 65536
+    # Where a stream's first stamps are looked for.
+    LEARNED_BYTES = 16384
     # Below this the GIL is kept: letting go and taking it again costs more than the scan.
     NOGIL_BYTES = 8192
     # From this many bytes of a line the prompt can be told: host names have at most 253.
@@ -57,13 +59,15 @@ cdef class Pipeline:
     # -- the pass ----------------------------------------------------------------------------
 
     cdef void segment(
-        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t low, size_t high,
-        prefix_t *prefix
+        self, const uint8_t *data, size_t start, size_t end, size_t tail, bint cut,
+        size_t low, size_t high, prefix_t *prefix
     ) noexcept nogil:
+        """Hand data[start:end) to the grouper; `tail` bytes of line end follow it."""
         cdef input_t line
         line.line = data + start
         line.size = <uint32_t> (end - start)
         line.offset = self.at + <offset_t> start
+        line.tail = <uint8_t> (tail if tail < 255 else 255)
         line.cut = cut
         line.hits = self.hits.at + low
         line.hit_count = high - low
@@ -73,15 +77,16 @@ cdef class Pipeline:
         self.grouper.line(&line)
 
     cdef void one_line(
-        self, const uint8_t *data, size_t start, size_t end, bint cut, size_t *hit
+        self, const uint8_t *data, size_t start, size_t end, size_t size, bint cut, size_t *hit
     ) noexcept nogil:
-        """Judge data[start:end): one line of the terminal, one or more messages of the kernel.
+        """Judge data[start:end) of `size` bytes: one line of the terminal, one or more messages of the kernel.
 
         `hit` is the first hit not yet used; it moves behind the line.
         """
-        cdef size_t low, stop, next_stamp, at
+        cdef size_t low, stop, tail, next_stamp, at
         cdef prefix_t prefix
         stop = trim_end(data, start, end)
+        tail = end - stop + (1 if end < size else 0)
         low = hit[0]
         while True:
             parse_prefix(data + start, <uint32_t> (stop - start), &prefix)
@@ -98,7 +103,9 @@ cdef class Pipeline:
             at = low
             while at < self.hits.used and self.hits.at[at].end <= next_stamp:
                 at += 1
-            self.segment(data, start, next_stamp, cut, low, at, &prefix)
+            self.segment(
+                data, start, next_stamp, tail if next_stamp >= stop else 0, cut, low, at, &prefix
+            )
             low = at
             if next_stamp >= stop:
                 break
@@ -107,12 +114,17 @@ cdef class Pipeline:
             hit[0] += 1
 
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil:
-        """Judge data[0:size), whole lines (the last may lack its line end); self.at is its offset."""
+        """Judge data[0:size), whole lines; the last may lack its line end. self.at: its offset."""
         cdef size_t at = 0, hit = 0, start, end
         self.hits.used = 0
         self.program.automaton.scan(data, size, &self.hits)
         while at < size:
-            if self.grouper.open.used == 0:
+            if self.grouper.open.used == 0 and not (
+                # The first lines are looked at whatever they say: from a kernel that prints
+                # stamps, a line without one may be anybody's.
+                self.grouper.stamped_seen < STAMPED_ENOUGH
+                and self.at + <offset_t> at < LEARNED_BYTES
+            ):
                 # With nothing open, a literal that can only silence or continue says nothing.
                 while hit < self.hits.used and not self.program.wakes[self.hits.at[hit].pattern]:
                     hit += 1
@@ -124,7 +136,7 @@ cdef class Pipeline:
             else:
                 start = at
             end = find_newline(data, start, size)
-            self.one_line(data, start, end, cut, &hit)
+            self.one_line(data, start, end, size, cut, &hit)
             at = end + 1
         self.grouper.expire(self.at + <offset_t> size)
 

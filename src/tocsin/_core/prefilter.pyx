@@ -4,6 +4,7 @@ A literal need not be recognised by its first bytes: "BUG: soft lockup" is bette
 "ft lo". plan_windows() gives each literal a window and a bucket, so that few places of ordinary
 text pass the tables; simd/candidates.h finds those that do; verify() asks each which literals are
 there. The filter misses nothing and proves nothing: what a match is, the automaton says.
+Long because the plan, its tables and the verification are right only together.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t

@@ -7,6 +7,8 @@ parse is part of the message: this module never rejects a line. It knows syslog 
 stamps and caller ids, and terminal escapes in front of them.
 
 A time without a zone is read as UTC; an RFC 3164 time has no year and gives no clock.
+
+Long because every notation is a function of its own, and none of them makes sense alone.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
@@ -41,7 +43,9 @@ cdef inline uint32_t skip_escapes(const uint8_t *s, uint32_t at, uint32_t end) n
     return at
 
 
-cdef inline uint32_t stamp(const uint8_t *s, uint32_t at, uint32_t end, double *time) noexcept nogil:
+cdef inline uint32_t stamp(
+    const uint8_t *s, uint32_t at, uint32_t end, double *time
+) noexcept nogil:
     """`[   12.345678]`: the offset behind it, or `at`."""
     cdef int64_t whole, part
     cdef uint32_t p = at + 1, q, r
@@ -79,7 +83,9 @@ cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noe
     return size
 
 
-cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t syslog_rest(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """` host tag[pid]: ` behind a syslog time; the offset of the message."""
     cdef uint32_t p, q
     while at < end and s[at] == 32:
@@ -91,7 +97,9 @@ cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t 
         return at
     if s[p - 1] == 58:  # no host: the tag comes at once
         q = p - 1
-        out.origin = ORIGIN_KERNEL if q - at == 6 and memcmp(s + at, b"kernel", 6) == 0 else ORIGIN_USER
+        out.origin = ORIGIN_USER
+        if q - at == 6 and memcmp(s + at, b"kernel", 6) == 0:
+            out.origin = ORIGIN_KERNEL
         return p + 1 if p < end else p
     out.host = at
     out.host_end = p
@@ -109,7 +117,9 @@ cdef uint32_t syslog_rest(const uint8_t *s, uint32_t at, uint32_t end, prefix_t 
     return p
 
 
-cdef uint32_t syslog_header(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t syslog_header(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """RFC 3164 `Nov 23 01:02:03 host tag: ` or the same with an ISO time."""
     cdef uint32_t first = at, p
     cdef double seconds = 0
@@ -265,7 +275,9 @@ cdef uint32_t dmesg_time(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *
     return q + 1
 
 
-cdef uint32_t dmesg_decoded(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t dmesg_decoded(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """`kern  :warn  : ` of `dmesg -x`: the offset behind it, or `at`."""
     cdef const char *facilities = b"kern  user  daemonauth  syslogmail  cron  local0local1"
     cdef const char *levels = b"emerg alert crit  err   warn  noticeinfo  debug "
@@ -301,6 +313,20 @@ cdef uint32_t caller_id(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *o
     return q + 1
 
 
+cdef uint32_t journal_host(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+    """`web-1 kernel: ` behind a stamp (journalctl -o short-monotonic): the offset behind, or `at`.
+
+    Other tags are left in the message: `Web Content[7]: segfault` is a kernel's line."""
+    cdef uint32_t p = at
+    while p < end and s[p] > 32 and s[p] != 58:
+        p += 1
+    if p == at or p + 9 > end or memcmp(s + p, b" kernel: ", 9) != 0:
+        return at
+    out.host = at
+    out.host_end = p
+    return p + 9
+
+
 cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexcept nogil:
     cdef uint32_t at = 0, p
     cdef int64_t n
@@ -329,6 +355,8 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
                         continue
                     if at < size and line[at] == 32:
                         at += 1
+                    if out.host_end == 0:
+                        at = journal_host(line, at, size, out)
                     continue
                 at = dmesg_time(line, p, size, out)
                 if at != p:

@@ -52,7 +52,8 @@ cdef struct console_t:
 cdef class Program:
     cdef Automaton automaton
     cdef Shapes shapes
-    cdef uint32_t *entry_first      # entries of literal i: entries[entry_first[i]:entry_first[i + 1])
+    # Entries of literal i: entries[entry_first[i]:entry_first[i + 1]).
+    cdef uint32_t *entry_first
     cdef entry_t *entries
     # Per literal: whether it can begin anything or change the console's state.
     cdef uint8_t *wakes

@@ -4,7 +4,7 @@ Built once from plain Python values by the rule loader, immutable afterwards and
 stream. It holds no meaning: a rule here is a set of shapes, an origin, a lane and limits.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from tocsin._core.automaton cimport Automaton

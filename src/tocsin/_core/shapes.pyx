@@ -11,7 +11,7 @@ at the start of the message, behind white space; in it
 This module knows notations, not meanings: which shape belongs to which report is the rules' say.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp
 

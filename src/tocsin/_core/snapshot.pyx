@@ -142,6 +142,7 @@ cdef int write_trace(Writer w, trace_t *t) except -1:
     w.u64(t.others)
     w.u64(t.total)
     w.u64(t.dropped)
+    w.u64(t.held_lost)
     w.i64(t.last_end)
     w.block(t.text.at, t.text.used)
     w.u64(t.lines.used)
@@ -154,6 +155,7 @@ cdef int write_trace(Writer w, trace_t *t) except -1:
         w.i64(line.rule)
         w.u64(line.shape)
         w.u64(line.flags)
+        w.u64(line.tail)
     w.u64(t.sure_lines)
     w.u64(t.sure_text)
     return 0
@@ -207,10 +209,11 @@ cdef trace_t *read_trace(
         t.others = <uint32_t> r.u64()
         t.total = r.u64()
         t.dropped = r.u64()
+        t.held_lost = r.u64()
         t.last_end = r.i64()
         r.block(&t.text)
         n = r.u64()
-        for i in range(n):
+        for _ in range(n):
             line.offset = r.i64()
             line.at = <uint32_t> r.u64()
             line.length = <uint32_t> r.u64()
@@ -218,6 +221,7 @@ cdef trace_t *read_trace(
             line.rule = <int32_t> r.i64()
             line.shape = <uint8_t> r.u64()
             line.flags = <uint8_t> r.u64()
+            line.tail = <uint8_t> r.u64()
             if (
                 <uint64_t> line.at + line.length > t.text.used or line.body > line.length
                 or not -1 <= line.rule < <int32_t> rule_count or line.shape >= shape_count

@@ -98,9 +98,9 @@ def loads(Pipeline stream not None, bytes state not None):
     stream.grouper.console.before = <uint8_t> n
     stream.grouper.console.banner = r.u64() != 0
     stream.grouper.evicted = r.u64()
-    for n in range(r.u64()):
+    for _ in range(r.u64()):
         shelf_push(&stream.grouper.open, read_trace(r, rules, shapes, stream.at))
-    for n in range(r.u64()):
+    for _ in range(r.u64()):
         shelf_push(&stream.grouper.folds, read_trace(r, rules, shapes, stream.at))
     r.end()
 

@@ -6,7 +6,9 @@ from libc.string cimport memcmp
 from tocsin._core.lines cimport is_digit
 
 
-cdef inline uint32_t digits(const uint8_t *s, uint32_t at, uint32_t end, int64_t *value) noexcept nogil:
+cdef inline uint32_t digits(
+    const uint8_t *s, uint32_t at, uint32_t end, int64_t *value
+) noexcept nogil:
     """Read decimal digits; the offset behind them (== at when there are none)."""
     cdef int64_t n = 0
     cdef uint32_t first = at
@@ -36,7 +38,9 @@ cdef inline int64_t epoch_day(int64_t y, int64_t m, int64_t d) noexcept nogil:
     return era * 146097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719468
 
 
-cdef inline uint32_t clock(const uint8_t *s, uint32_t at, uint32_t end, double *seconds) noexcept nogil:
+cdef inline uint32_t clock(
+    const uint8_t *s, uint32_t at, uint32_t end, double *seconds
+) noexcept nogil:
     """`hh:mm:ss[.frac]`: the offset behind it, or `at`."""
     cdef int64_t h, m, sec, frac
     cdef uint32_t p
@@ -58,7 +62,9 @@ cdef inline uint32_t clock(const uint8_t *s, uint32_t at, uint32_t end, double *
     return p
 
 
-cdef inline uint32_t iso_time(const uint8_t *s, uint32_t at, uint32_t end, double *time) noexcept nogil:
+cdef inline uint32_t iso_time(
+    const uint8_t *s, uint32_t at, uint32_t end, double *time
+) noexcept nogil:
     """`2026-11-23T01:02:03.5+01:00` or with a blank; the offset behind it, or `at`."""
     cdef int64_t y, mo, d, zh = 0, zm = 0
     cdef double seconds

@@ -16,6 +16,7 @@ cdef struct line_t:
     int32_t rule         # with LINE_START: whose start; else -1
     uint8_t shape
     uint8_t flags
+    uint8_t tail         # bytes of its line end in the stream; 255: that many or more
 
 cdef struct lines_t:
     line_t *at
@@ -55,6 +56,7 @@ cdef struct trace_t:
     uint32_t others          # lines of other contexts of its host since then
     uint64_t total           # lines that belonged, kept or not
     uint64_t dropped         # of these, not kept because of a limit
+    uint64_t held_lost       # held lines that found no room: nobody knows yet whose they are
     offset_t last_end        # behind its last own line in the stream
     bytes_t text
     lines_t lines
@@ -83,5 +85,3 @@ cdef class Trace:
     cdef trace_t *c
     cdef object _text
     cdef tuple shape_names
-
-    cdef bint adjoins(self, size_t i)

@@ -5,7 +5,7 @@ view computed when asked for: a caller that only counts incidents never pays for
 """
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
 from tocsin._core.shapes cimport SHAPE_FRAME, frame_t, parse_frame
@@ -127,26 +127,21 @@ cdef class Trace:
         cdef size_t i
         cdef line_t *line
         out = []
-        start = end = -1
+        start = end = behind = -1
         for i in range(self.c.lines.used):
             line = &self.c.lines.at[i]
-            if start >= 0 and line.offset >= end and line.offset - end <= 4 and self.adjoins(i):
+            if start >= 0 and line.offset == behind:
                 end = line.offset + line.length
+                behind = end + line.tail
                 continue
             if start >= 0:
                 out.append((start, end))
             start = line.offset
             end = start + line.length
+            behind = end + line.tail
         if start >= 0:
             out.append((start, end))
         return tuple(out)
-
-    cdef bint adjoins(self, size_t i):
-        # Between the two lie at most a few line-end bytes; a shorter foreign line cannot, because
-        # a line in between has an offset of its own and at least one byte more than a line end.
-        cdef line_t *a = &self.c.lines.at[i - 1]
-        cdef line_t *b = &self.c.lines.at[i]
-        return b.offset - (a.offset + a.length) <= 4
 
     def lines(self):
         """The kept lines as bytes, prefix kept, line end not."""
@@ -164,7 +159,9 @@ cdef class Trace:
         if i >= self.c.lines.used:
             raise IndexError(f"line {i} of {self.c.lines.used}")
         line = &self.c.lines.at[i]
-        return (<char *> self.c.text.at)[line.at + line.body:line.at + line.length].decode("latin-1")
+        return (
+            (<char *> self.c.text.at)[line.at + line.body:line.at + line.length].decode("latin-1")
+        )
 
     def text(self):
         """The messages joined by newlines, decoded as Latin-1."""

@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tocsin.classify.rust_v0 import path_of
+
 # Compilers put these behind a function's name; the function is the same.
 SUFFIX = re.compile(r"(?:\.(?:isra|constprop|part|cold|llvm|lto_priv|__key)(?:\.\d+)*|\.\d+)+$")
 # The same system call has another wrapper on every architecture and in every decade.
@@ -21,7 +23,7 @@ CORRUPTED = "corrupted"
 
 def clean(function: str) -> str:
     """The name without what compiler and architecture added to it."""
-    name = SUFFIX.sub("", function)
+    name = path_of(SUFFIX.sub("", function))
     name = SYSCALL.sub("", name)
     return OLD_SYSCALL.sub("", name)
 
@@ -50,7 +52,9 @@ class Profile:
         self._prefer = _alternation(row.get("prefer", []))
         self._avoid = _alternation(row.get("avoid", []))
         self._avoids = bool(row.get("avoid"))
-        self._rename = [(_alternation([glob]), new) for glob, new in row.get("rename", {}).items()]
+        self._rename: list[tuple[re.Pattern[str], str]] = [
+            (_alternation([glob]), new) for glob, new in row.get("rename", {}).items()
+        ]
         self._verdicts: dict[str, int] = {}
 
     def _verdict(self, function: str) -> int:

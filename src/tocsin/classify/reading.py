@@ -13,8 +13,8 @@ from tocsin.classify.blame import CORRUPTED, Blame, Profile
 from tocsin.classify.facts import identity
 from tocsin.classify.places import line_at, lock_places, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
-from tocsin.rules.parse import CONSOLE_STATES
 from tocsin.rules.model import SEVERITIES, Rule, Variant, is_int_field
+from tocsin.rules.parse import CONSOLE_STATES
 
 ENDED = tuple(EndReason)
 CLOCKS = (None, "kernel", "wall")
@@ -30,6 +30,13 @@ def _number(text: str) -> str | int:
         return int(text, 16 if text.lower().startswith("0x") else 10)
     except ValueError:
         return text
+
+
+def _text(text: str) -> str:
+    """Latin-1, one character a byte, to what the bytes say: UTF-8 where they are, \\xNN elsewhere."""
+    if text.isascii():
+        return text
+    return text.encode("latin-1").decode("utf-8", "backslashreplace")
 
 
 class TraceReading:
@@ -97,7 +104,8 @@ class TraceReading:
                     break
         raw.update(self.variant_fields)
         fields: dict[str, str | int] = {
-            name: _number(value) if is_int_field(name) else value for name, value in raw.items()
+            name: _number(value) if is_int_field(name) else _text(value)
+            for name, value in raw.items()
         }
         profile = self.values["blame"]
         if profile is not None and "function" not in raw:
@@ -179,7 +187,7 @@ class TraceReading:
             names = [name for _, name, _, _ in _FORMAT.parse(template) if name]
             last = template
             if all(name in fields for name in names):
-                return template.format_map(fields)
+                return str(template.format_map(fields))
         # No template has all its fields: the last one, with the gaps said.
         return _FORMAT.vformat(last, (), _Gaps(fields))
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tocsin.cli import adapter, watch
 from tocsin.cli.problems import FAILED, complain
 from tocsin.cli.terminal import prepare, silence
 
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_scan(commands)
+    watch.add(commands, _rule_options(), _colour_option())
+    adapter.add(commands, _rule_options())
     _add_explain(commands)
     _add_rules(commands)
     return parser

@@ -46,7 +46,7 @@ def read(directory: Path, expected: str) -> dict[str, Any] | None:
 
 def parse(files: Sequence[Path], tables: Sequence[Path]) -> dict[str, Any]:
     """What the cache holds, from the TOML itself. Raises RuleError."""
-    families = []
+    families: list[dict[str, Any]] = []
     for path in files:
         rows, consoles = parse_document(read_toml(path), path.name)
         families.append(

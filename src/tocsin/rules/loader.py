@@ -174,8 +174,8 @@ def load_rules(*paths: str | os.PathLike[str], builtin: bool = True) -> Ruleset:
     else:
         rows = [row for row, _, _ in collected.consoles]
         resolved = build([Rule(*source) for source in sources], rows, shapes)
-    for row, file, _ in sources:
-        _check_blame(row, file, blame["profile"])
+    for row, source, _ in sources:
+        _check_blame(row, source, blame["profile"])
     program = _program(resolved, identity.digest()[:16])
     return Ruleset(sources, collected.consoles, program, blame)
 

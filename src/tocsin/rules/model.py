@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 KINDS = frozenset(
     (
@@ -23,10 +23,21 @@ SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 # Fields that the classifier fills in for any report with a trace; a title may use them without
 # a group of its own.
 STANDARD_FIELDS = frozenset(
-    ["function", "module", "comm", "pid", "cpu", "kernel", "taint", "hardware", "address", "panicked"]
-)
-INT_NAMES = frozenset(["pid", "cpu", "count", "sector", "order", "score", "uid", "seconds", "line", "tgid", "ppid", "qid", "lba"])
+    (
+        "function", "module", "comm", "pid", "cpu", "kernel", "taint", "hardware", "address",
+        "panicked",
+    )
+)  # fmt: skip
+INT_NAMES = frozenset(
+    (
+        "pid", "cpu", "count", "sector", "order", "score", "uid", "seconds", "line", "tgid", "ppid",
+        "qid", "lba",
+    )
+)  # fmt: skip
 INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count")
+
+
+_Made = TypeVar("_Made")
 
 
 def is_int_field(name: str) -> bool:
@@ -201,10 +212,11 @@ class Rule:
         rows: list[dict[str, Any]] = self.row.get(key, [])
         return rows
 
-    def _once(self, name: str, make: Any) -> Any:
+    def _once(self, name: str, make: Callable[[], _Made]) -> _Made:
         if name not in self._cache:
             self._cache[name] = make()
-        return self._cache[name]
+        made: _Made = self._cache[name]
+        return made
 
 
 def _joined(text: str) -> str:

@@ -16,9 +16,12 @@ from typing import Any
 from tocsin.errors import RuleError
 from tocsin.rules.model import SEVERITIES, STANDARD_FIELDS
 
-TEXT, TEXTS, BOOL, INT, NUMBER, TABLE = "a string", "a string or a list of strings", "true or false", (
-    "a whole number"
-), "a number", "a table"  # fmt: skip
+TEXT = "a string"
+TEXTS = "a string or a list of strings"
+BOOL = "true or false"
+INT = "a whole number"
+NUMBER = "a number"
+TABLE = "a table"
 LIST = "a list of strings"
 
 RULE_KEYS = {
@@ -37,8 +40,9 @@ PART_KEYS: dict[str, dict[str, str]] = {
 ROW_KEYS: dict[str, dict[str, str]] = {
     "extract": {"literal": TEXTS, "match": TEXT, "all": BOOL},
     "variant": {
-        "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT, "severity": TEXT,
-        "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST, "blame": TEXT,
+        "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT,
+        "severity": TEXT, "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST,
+        "blame": TEXT,
     },
     "example": {
         "log": TEXT, "title": TEXT, "kind": TEXT, "severity": TEXT, "fields": TABLE,
@@ -258,9 +262,8 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
             )
         for state in variant.get("before", ()):
             if state not in CONSOLE_STATES:
-                raise fail(
-                    f"variant[{number}].before", f"expected {', '.join(CONSOLE_STATES)}, got {state!r}"
-                )
+                expected = ", ".join(CONSOLE_STATES)
+                raise fail(f"variant[{number}].before", f"expected {expected}, got {state!r}")
         if "literal" not in variant:
             raise fail(f"variant[{number}].literal", "missing")
     for number, extract in enumerate(row.get("extract", ())):
@@ -268,7 +271,8 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
             if key not in extract:
                 raise fail(f"extract[{number}].{key}", "missing")
     fillable = set(STANDARD_FIELDS)
-    for part in [row["start"], row.get("end", {}), *row.get("extract", ()), *row.get("variant", ())]:
+    parts = [row["start"], row.get("end", {}), *row.get("extract", ()), *row.get("variant", ())]
+    for part in parts:
         if "match" in part:
             fillable |= set(re.compile(part["match"]).groupindex)
     wanted: list[tuple[str, str]] = [("title", t) for t in _texts(row.get("title", ()))]

@@ -1,5 +1,6 @@
 /* Text of ordinary logs, by which a literal's rarest window is judged.
-   Made by bench/make_sample.py; nothing depends on it but speed. */
+   Made by bench/make_sample.py; nothing depends on it but speed.
+   Long because it is data. */
 #ifndef TOCSIN_SAMPLE_H
 #define TOCSIN_SAMPLE_H
 enum { SAMPLE_BYTES = 163840 };

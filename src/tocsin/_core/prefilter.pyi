@@ -1,0 +1,1 @@
+"""No Python names: the filter is for the automaton."""

@@ -1,0 +1,234 @@
+"""All the files that are followed: which there are, and when to look at which.
+
+inotify on their directories tells what changed, so ten thousand quiet files cost nothing. Where
+it is missing or silent (network file systems) each file is looked at now and then: soon after a
+change, later and later without one.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatch
+
+from tocsin.sources.follow import Followed
+from tocsin.sources.inotify import Inotify
+from tocsin.watch.loop import Loop, Timer
+from tocsin.watch.streams import Stream, Streams
+
+__all__ = ["Files"]
+
+OPEN = 256  # descriptors kept on files that do not change
+POLL_FIRST, POLL_LONGEST = 0.1, 2.0
+POLL_RATE = 2000  # looks a second at most, without inotify
+SWEEP = 30.0  # seconds in which every file is looked at once, with inotify
+RESCAN, RESCAN_POLLING = 30.0, 2.0
+NEW_DIRECTORY = 0.1  # seconds after which one is searched
+
+
+class Files:
+    """`patterns`: paths, globs (`**` is recursive) and directories (every file in them)."""
+
+    def __init__(
+        self,
+        patterns: Iterable[str],
+        complain: Callable[[str], object],
+        *,
+        from_end: bool,
+        notify: bool = True,
+    ) -> None:
+        self._patterns = [os.path.abspath(_as_glob(pattern)) for pattern in patterns]
+        self._complain = complain
+        self._from_end = from_end
+        self._wants_inotify = notify
+        self._files: dict[str, Followed] = {}
+        self._opened: dict[str, Followed] = {}  # in order of the last look
+        self._inotify: Inotify | None = None
+        self._watches: dict[int, str] = {}  # directory by watch
+        self._aliases: dict[str, str] = {}  # real path: the name it is followed by
+        self._watched: set[str] = set()
+        self._sweep: list[str] = []
+        self._next_scan: Timer | None = None
+
+    def start(self, loop: Loop, streams: Streams) -> None:
+        self._loop = loop
+        self._streams = streams
+        if self._wants_inotify:
+            try:
+                self._inotify = Inotify()
+                loop.on_readable(self._inotify.fd, self._told)
+            except OSError as error:
+                self._complain(f"no inotify ({error.strerror}): looking at files by turns")
+        self._rescan()
+        self._from_end = False  # what comes later is new from its first byte
+        loop.every(0.05 if self._inotify is None else 1.0, self._turn)
+
+    def look_at_all(self) -> None:
+        for followed in list(self._files.values()):
+            self._look(followed)
+
+    def close(self) -> None:
+        for followed in self._files.values():
+            followed.close()
+        if self._inotify is not None:
+            self._inotify.close()
+
+    # -- which files -------------------------------------------------------------------------
+
+    def _rescan(self) -> None:
+        began = self._loop.clock()
+        for pattern in self._patterns:
+            if not glob.has_magic(pattern):
+                self._add(pattern)
+                continue
+            for path in glob.iglob(pattern, recursive=True):
+                if os.path.isfile(path):
+                    self._add(path)
+            for directory in _directories(pattern):
+                self._watch(directory)
+        took = self._loop.clock() - began
+        least = RESCAN if self._inotify else RESCAN_POLLING
+        if self._next_scan is not None:
+            self._next_scan.cancel()
+        self._next_scan = self._loop.after(max(least, 50 * took), self._rescan)
+
+    def _add(self, path: str) -> None:
+        if path in self._files:
+            return
+        followed = Followed(path, self._open_stream, self._complain, from_end=self._from_end)
+        # A rotated file that matches the pattern too was read under its first name.
+        if not self._from_end and self._is_read(path):
+            followed.from_end = True
+        self._files[path] = followed
+        self._watch(os.path.dirname(path))
+        real = os.path.realpath(path)
+        if real != path:
+            self._aliases[real] = path
+            self._watch(os.path.dirname(real))
+        self._look(followed)
+
+    def _open_stream(self, path: str) -> Stream:
+        return self._streams.open(path, path, replays=True)
+
+    def _is_read(self, path: str) -> bool:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False
+        key = status.st_dev, status.st_ino
+        base = os.path.basename(path)
+        directory = os.path.dirname(path)
+        return any(
+            key in self._files[name].files
+            for name in _stems(directory, base)
+            if name in self._files
+        )
+
+    def _watch(self, directory: str) -> None:
+        if self._inotify is None or directory in self._watched or glob.has_magic(directory):
+            return
+        try:
+            self._watches[self._inotify.add(directory)] = directory
+            self._watched.add(directory)
+        except OSError as error:
+            if error.errno not in (2, 20):  # not there yet; the next rescan tries again
+                self._complain(f"{directory}: no inotify ({error.strerror}); looking by turns")
+                self._watched.add(directory)
+
+    # -- when to look ------------------------------------------------------------------------
+
+    def _told(self) -> None:
+        assert self._inotify is not None
+        appeared: dict[str, int] = {}
+        for told in self._inotify.read():
+            if told.watch < 0:
+                self._loop.soon(self.look_at_all)
+                continue
+            directory = self._watches.get(told.watch)
+            if directory is None:
+                continue
+            if told.gone:
+                self._watched.discard(directory)
+                del self._watches[told.watch]
+                continue
+            path = os.path.join(directory, told.name)
+            path = path if path in self._files else self._aliases.get(path, path)
+            appeared[path] = appeared.get(path, 0) + told.appeared
+        for path, times in appeared.items():
+            followed = self._files.get(path)
+            if followed is not None:
+                self._look(followed, times)
+            elif times and os.path.isfile(path) and self._is_wanted(path):
+                self._add(path)
+            elif times and os.path.isdir(path) and self._next_scan is not None:
+                # There may be files in it, or in what is made in it next.
+                self._next_scan.cancel()
+                self._next_scan = self._loop.after(NEW_DIRECTORY, self._rescan)
+
+    def _is_wanted(self, path: str) -> bool:
+        return any(_matches(path, pattern) for pattern in self._patterns)
+
+    def _look(self, followed: Followed, appeared: int = 2) -> None:
+        followed.quiet = 0.0
+        path = followed.path
+        if followed.look(self._loop.now, appeared=appeared):
+            self._loop.soon(lambda: self._look(followed))
+        if followed.is_open:
+            self._opened.pop(path, None)
+            self._opened[path] = followed
+            if len(self._opened) > OPEN:
+                self._opened.pop(next(iter(self._opened))).release()
+
+    def _turn(self) -> None:
+        """A few of all files, so that each has its turn."""
+        if not self._sweep:
+            self._sweep = list(self._files)
+        if self._inotify is not None:
+            count = max(1, int(len(self._files) / SWEEP))
+        else:
+            count = POLL_RATE // 20
+        for _ in range(min(count, len(self._sweep))):
+            followed = self._files.get(self._sweep.pop())
+            if followed is not None:
+                self._look(followed)
+        # Renamed files that may still be written to are nobody's name: no event tells of them.
+        for followed in list(self._opened.values()):
+            if len(followed.files) > 1:
+                self._look(followed)
+
+
+def _as_glob(pattern: str) -> str:
+    return os.path.join(glob.escape(pattern), "*") if os.path.isdir(pattern) else pattern
+
+
+def _directories(pattern: str) -> Iterator[str]:
+    """Where files of this pattern may appear, and directories that they may appear in."""
+    parent = os.path.dirname(pattern)
+    while glob.has_magic(parent):
+        yield from filter(os.path.isdir, glob.iglob(parent, recursive=True))
+        parent = os.path.dirname(parent)
+    yield parent
+
+
+def _matches(path: str, pattern: str) -> bool:
+    if "**" in pattern:
+        return path in set(glob.iglob(pattern, recursive=True))
+    return (
+        path == pattern
+        or (
+            fnmatch(os.path.basename(path), os.path.basename(pattern))
+            and fnmatch(os.path.dirname(path), os.path.dirname(pattern))
+            and path.count(os.sep) == pattern.count(os.sep)
+            and not os.path.basename(path).startswith(".")
+        )
+    )
+
+
+def _stems(directory: str, base: str) -> list[str]:
+    """The names of which `base` may be a rotated one."""
+    return [
+        os.path.join(directory, base[:end])
+        for end in range(len(base) - 1, 0, -1)
+        if base[end] in ".-_~"
+    ]

@@ -1,0 +1,1 @@
+"""Watching live: streams that never end, alarms that must arrive, state that survives."""

@@ -1,0 +1,211 @@
+"""What goes to the sinks: an incident seen somewhere, or a note about the watching itself.
+
+Both become JSON objects. A note tells what an incident cannot: input that was lost, repeats that
+were held back, an incident told early that turned out worse. Notes have a schema of their own
+beside the incidents', `sinks/note.schema.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from tocsin.incident import EAGER, LAZY, EndReason, Frame, Incident, Severity
+from tocsin.sinks.place import Place
+from tocsin.wire import SEVERITIES, to_wire
+
+__all__ = ["NOTE", "Alarm", "gap", "moved", "of_incident", "repeated", "restore", "revised"]
+
+NOTE = "urn:tocsin:note:1"
+
+
+class Alarm(NamedTuple):
+    uid: str
+    source: str
+    observed: float  # seconds since the epoch
+    severity: int
+    kind: str  # of the incident; "tocsin.gap", "tocsin.repeated", "tocsin.revised" of a note
+    title: str
+    signature: str
+    wire: dict[str, Any]
+    incident: Incident | None  # None for a note
+    place: Place
+
+    @property
+    def is_note(self) -> bool:
+        return self.incident is None
+
+    def saved(self) -> str:
+        """Everything, as text for the state directory; `restore` takes it back."""
+        values = None if self.incident is None else _pack(self.incident)
+        return json.dumps([*self[:8], values, self.place])
+
+
+def restore(text: str) -> Alarm:
+    *plain, values, place = json.loads(text)
+    uid, source, observed, severity, kind, title, signature, wire = plain
+    incident = None if values is None else _unpack(values)
+    return Alarm(
+        uid, source, observed, severity, kind, title, signature, wire, incident, Place(*place[:2])
+    )
+
+
+def of_incident(
+    incident: Incident,
+    source: str,
+    path: str | None,
+    *,
+    origin: str,
+    observed: float,
+    version: str,
+    host: str | None = None,
+) -> Alarm:
+    """`origin` is what ids are made from: the stream's name, and when it began if nobody can
+    read it again. `host` is whose stream it is, where the lines themselves do not say."""
+    wire = to_wire(incident, source=origin, path=path, observed=observed, version=version)
+    if host is not None:
+        wire["resource"].setdefault("host.name", _text(host))
+    if path is None:
+        wire["attributes"]["tocsin.source"] = _text(source)
+    return Alarm(
+        wire["attributes"]["log.record.uid"],
+        source,
+        observed,
+        int(incident.severity),
+        incident.kind,
+        incident.title,
+        incident.signature,
+        wire,
+        incident,
+        Place(source, path),
+    )
+
+
+def gap(
+    source: str,
+    path: str | None,
+    observed: float,
+    reason: str,
+    *,
+    offset: int,
+    lost_bytes: int | None = None,
+    lost_records: int | None = None,
+) -> Alarm:
+    """Input that was there and was not read. Amounts are None where nobody can know them."""
+    amounts = {"tocsin.gap.bytes": lost_bytes, "tocsin.gap.records": lost_records}
+    known = {key: value for key, value in amounts.items() if value is not None}
+    attributes = {"tocsin.gap.reason": reason, "tocsin.offset.start": offset, **known}
+    body = f"input lost: {reason}"
+    if lost_bytes is not None:
+        body += f", {lost_bytes} bytes"
+    if lost_records is not None:
+        body += f", {lost_records} records"
+    return _note(
+        "gap", Place(source, path), observed, severity=Severity.WARNING, body=body, signature="",
+        attributes=attributes,
+    )  # fmt: skip
+
+
+def repeated(last: Alarm, count: int, seconds: float, observed: float) -> Alarm:
+    """`count` more incidents like `last` within `seconds`, not told one by one."""
+    body = f"and {count} more of: {last.title}"
+    attributes = {
+        "tocsin.kind": last.kind,
+        "tocsin.signature": last.signature,
+        "tocsin.count": count,
+        "tocsin.seconds": round(seconds, 3),
+        "tocsin.last.uid": last.uid,
+    }
+    return _note(
+        "repeated", Place(last.source, last.place.path), observed, severity=last.severity,
+        body=body, signature=last.signature, attributes=attributes,
+    )  # fmt: skip
+
+
+def revised(alarm: Alarm) -> Alarm:
+    """What `alarm`, told before its end was sure, has become since."""
+    attributes = {
+        "tocsin.kind": alarm.kind,
+        "tocsin.signature": alarm.signature,
+        "tocsin.revises": alarm.uid,
+        "tocsin.count": alarm.incident.count if alarm.incident else 1,
+        "log.record.original": alarm.wire["attributes"]["log.record.original"],
+    }
+    return _note(
+        "revised", Place(alarm.source, alarm.place.path), alarm.observed, severity=alarm.severity,
+        body=alarm.title, signature=alarm.signature, attributes=attributes,
+    )  # fmt: skip
+
+
+def _note(
+    what: str,
+    place: Place,
+    observed: float,
+    *,
+    severity: int,
+    body: str,
+    signature: str,
+    attributes: dict[str, Any],
+) -> Alarm:
+    source, path, _ = place
+    word, number = SEVERITIES[severity]
+    when = datetime.fromtimestamp(observed, UTC).isoformat(timespec="microseconds")
+    key = json.dumps([what, source, observed, attributes], sort_keys=True).encode()
+    uid = hashlib.sha256(key).hexdigest()[:32]
+    if path is not None:
+        attributes = {"log.file.path": _text(path), **attributes}
+    wire = {
+        "schema": NOTE,
+        "observed_timestamp": when.replace("+00:00", "Z"),
+        "severity_text": word,
+        "severity_number": number,
+        "event_name": f"tocsin.{what}",
+        "body": body,
+        "attributes": {"tocsin.source": _text(source), "log.record.uid": uid, **attributes},
+    }
+    return Alarm(
+        uid, source, observed, int(severity), f"tocsin.{what}", body, signature, wire, None, place,
+    )  # fmt: skip
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def moved(incident: Incident, distance: int) -> Incident:
+    """The same incident with its offsets counted from `distance` bytes earlier."""
+    if not distance:
+        return incident
+    values = {name: getattr(incident, name) for name in (*EAGER, *LAZY)}
+    values["spans"] = tuple((a + distance, b + distance) for a, b in incident.spans)
+    return Incident(None, **values)
+
+
+# Values that JSON has no form for, and the way there and back.
+_CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "severity": (int, Severity),
+    "ended": (lambda ended: ended.value, EndReason),
+    "fields": (dict, MappingProxyType),
+    "frames": (list, lambda frames: tuple(Frame(*frame) for frame in frames)),
+    "spans": (list, lambda spans: tuple(map(tuple, spans))),
+    "lines": (
+        lambda lines: [line.decode("latin-1") for line in lines],
+        lambda lines: tuple(line.encode("latin-1") for line in lines),
+    ),
+    "advice": (list, tuple),
+}
+
+
+def _pack(incident: Incident) -> dict[str, Any]:
+    values = {name: getattr(incident, name) for name in (*EAGER, *LAZY)}
+    return {k: _CODECS[k][0](v) if k in _CODECS else v for k, v in values.items()}
+
+
+def _unpack(values: dict[str, Any]) -> Incident:
+    return Incident(
+        None, **{k: _CODECS[k][1](v) if k in _CODECS else v for k, v in values.items()}
+    )

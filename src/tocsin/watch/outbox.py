@@ -1,0 +1,198 @@
+"""From the streams to the sinks: durable first, then delivered, then settled.
+
+Each alarm gets a number. With a state directory, one transaction writes the alarm, the sinks it
+waits for and where its stream stands; only then is it handed to the couriers, and when a sink has
+taken it, it no longer waits. What waits for one sink is bounded; what finds no room is counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from tocsin.watch.alarms import Alarm
+from tocsin.watch.courier import Courier, Entry, Sink
+from tocsin.watch.loop import Loop
+from tocsin.watch.storm import Storm
+
+if TYPE_CHECKING:
+    from tocsin.watch.store import Store
+    from tocsin.watch.streams import Stream
+
+__all__ = ["Outbox"]
+
+CHECKPOINT = 1.0  # seconds between two, when nothing is to be told
+
+
+class Resumable(Protocol):
+    """A sink that can tell, from its own end, what it took before a crash."""
+
+    def resume(self, mark: int | None, waiting: list[Alarm]) -> int: ...
+
+
+class Member:
+    """A sink with its courier, its storm control and how much waits for it."""
+
+    __slots__ = ("courier", "dropped", "storm", "waiting")
+
+    def __init__(self, courier: Courier, storm: Storm | None) -> None:
+        self.courier = courier
+        self.storm = storm
+        self.waiting = 0
+        self.dropped = 0
+
+
+class Outbox:
+    def __init__(
+        self,
+        loop: Loop,
+        store: Store | None,
+        *,
+        keep: int,
+        complain: Callable[[str], object],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.delivered = 0
+        self._loop = loop
+        self._store = store
+        self._keep = keep
+        self._complain = complain
+        self._wall = wall
+        self._members: list[Member] = []
+        self._fresh: list[tuple[int, Alarm]] = []
+        self._settled: list[tuple[str, int]] = []
+        self._number = store.last_alarm() if store else 0
+        self._checked = loop.clock()
+
+    def add(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
+        member = Member(Courier(name, sink, self._loop.wake, self._complain), storm)
+        self._members.append(member)
+        left = self._store.waiting(name) if self._store else []
+        resume = getattr(sink, "resume", None)
+        if resume is not None:
+            mark = self._store.mark(name) if self._store else None
+            taken = resume(mark, [alarm for _, alarm in left])
+            self._settled += [(name, number) for number, _ in left[:taken]]
+            member.courier.mark = sink.mark  # type: ignore[attr-defined]
+            left = left[taken:]
+        member.waiting = len(left)
+        for number, alarm in left:
+            self._pass(member, number, alarm)
+        member.courier.start()
+
+    def post(self, alarm: Alarm) -> None:
+        self._number += 1
+        self._fresh.append((self._number, alarm))
+
+    @property
+    def fatal(self) -> BaseException | None:
+        return next((m.courier.fatal for m in self._members if m.courier.fatal), None)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        return {
+            m.courier.name: {
+                "waiting": m.waiting,
+                "dropped": m.dropped,
+                "failures": m.courier.failures,
+                "refused": m.courier.refused,
+            }
+            for m in self._members
+        }
+
+    def round(self, dirty: list[Stream]) -> None:
+        """At the end of each round of the loop. Empties `dirty` when it was made durable."""
+        self._collect()
+        self._end_windows()
+        fresh, self._fresh = self._fresh, []
+        now = self._loop.now
+        if self._store is None:
+            for stream in dirty:
+                stream.dirty = False
+            dirty.clear()
+            self._settled.clear()
+        elif fresh or self._settled or (dirty and now - self._checked >= CHECKPOINT):
+            self._commit(fresh, dirty)
+        for number, alarm in fresh:
+            for member in self._members:
+                self._offer(member, number, alarm)
+
+    def checkpoint(self, dirty: list[Stream]) -> None:
+        if self._store is not None:
+            fresh, self._fresh = self._fresh, []
+            self._commit(fresh, dirty)
+            for number, alarm in fresh:
+                for member in self._members:
+                    self._offer(member, number, alarm)
+
+    def close(self, dirty: list[Stream], patience: float = 5.0) -> int:
+        """Deliver what can be delivered; how many alarms still wait for a sink."""
+        self.round(dirty)
+        deadline = self._loop.clock() + patience
+        for member in self._members:
+            # Kept ones fold again after the restart; without a state this is their last chance.
+            if member.storm is not None and self._store is None:
+                for entry in member.storm.rest(self._loop.clock(), self._wall()):
+                    member.courier.push(entry)
+        for member in self._members:
+            member.courier.close(max(0.05, deadline - self._loop.clock()))
+        self._collect()
+        if self._store is not None:
+            self._commit([], dirty)
+        return sum(member.waiting for member in self._members)
+
+    def _collect(self) -> None:
+        for member in self._members:
+            taken = member.courier.taken()
+            if taken:
+                member.waiting -= len(taken)
+                self.delivered += len(taken)
+                self._settled += [(member.courier.name, number) for number in taken]
+
+    def _end_windows(self) -> None:
+        for member in self._members:
+            if member.storm is not None:
+                for entry in member.storm.due(self._loop.now, self._wall()):
+                    member.courier.push(entry)
+
+    def _commit(self, fresh: list[tuple[int, Alarm]], dirty: list[Stream]) -> None:
+        assert self._store is not None
+        # A checkpoint of every stream for every alarm would cost a storm of small writes; one of
+        # all that changed is as consistent and takes in what the next would have to.
+        saved = [stream.saved() for stream in dirty]
+        marks = {
+            m.courier.name: m.courier.mark for m in self._members if m.courier.mark is not None
+        }
+        self._store.commit(
+            saved,
+            fresh,
+            [m.courier.name for m in self._members],
+            self._settled,
+            marks,
+            sure=bool(fresh or saved),
+        )
+        for stream in dirty:
+            stream.dirty = False
+        dirty.clear()
+        self._settled = []
+        self._checked = self._loop.now
+
+    def _offer(self, member: Member, number: int, alarm: Alarm) -> None:
+        if alarm.is_note and not member.courier.sink.wants_notes:
+            self._settled.append((member.courier.name, number))
+        elif member.waiting >= self._keep:
+            member.dropped += 1
+            self._settled.append((member.courier.name, number))
+            if member.dropped == 1:
+                self._complain(f"{member.courier.name}: {self._keep} alarms wait; counting on")
+        else:
+            member.waiting += 1
+            self._pass(member, number, alarm)
+
+    def _pass(self, member: Member, number: int, alarm: Alarm) -> None:
+        if member.storm is None or alarm.is_note:
+            member.courier.push(Entry((number,), alarm))
+            return
+        entry = member.storm.admit(number, alarm, self._loop.now)
+        if entry is not None:
+            member.courier.push(entry)

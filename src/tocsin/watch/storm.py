@@ -1,0 +1,87 @@
+"""What keeps a storm from a person: folding by signature, and a limit on the rate.
+
+The first of a kind is told at once. Its repeats within the window are held back and told by one
+note, "and N more", at the window's end; so is what comes too fast altogether. Nothing is
+forgotten: the note settles the alarms it stands for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tocsin.watch import alarms
+from tocsin.watch.alarms import Alarm
+from tocsin.watch.courier import Entry
+
+__all__ = ["Storm"]
+
+SIGNATURES = 1024  # with a window open at once; more are told by one note for all
+
+
+class Window:
+    __slots__ = ("held", "last", "since")
+
+    def __init__(self, since: float, last: Alarm) -> None:
+        self.since = since
+        self.last = last
+        self.held: list[int] = []
+
+
+class Storm:
+    """`window`: seconds for which repeats are held back. `rate`: alarms told per minute."""
+
+    def __init__(self, window: float, rate: int) -> None:
+        self._window = window
+        self._rate = rate
+        self._windows: dict[str, Window] = {}
+        self._told: deque[float] = deque()
+
+    def admit(self, number: int, alarm: Alarm, now: float) -> Entry | None:
+        """The entry to deliver now; None when it is held back."""
+        key = alarm.signature if len(self._windows) < SIGNATURES else ""
+        window = self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = Window(now, alarm)
+            if self._may_tell(now):
+                return Entry((number,), alarm)
+        window.last = alarm
+        window.held.append(number)
+        return None
+
+    def due(self, now: float, observed: float) -> list[Entry]:
+        """Notes for the windows that have ended; a window with repeats opens the next one."""
+        out = []
+        for key, window in list(self._windows.items()):
+            if now - window.since < self._window:
+                continue
+            del self._windows[key]
+            if window.held:
+                note = alarms.repeated(
+                    window.last, len(window.held), now - window.since, observed
+                )
+                if not self._may_tell(now):
+                    self._windows[key] = window  # its turn comes when the rate allows
+                    continue
+                out.append(Entry(tuple(window.held), note))
+                self._windows[key] = Window(now, window.last)
+        return out
+
+    def rest(self, now: float, observed: float) -> list[Entry]:
+        """Notes for everything held back: nothing more will come."""
+        windows, self._windows = self._windows, {}
+        return [
+            Entry(
+                tuple(window.held),
+                alarms.repeated(window.last, len(window.held), now - window.since, observed),
+            )
+            for window in windows.values()
+            if window.held
+        ]
+
+    def _may_tell(self, now: float) -> bool:
+        while self._told and now - self._told[0] >= 60:
+            self._told.popleft()
+        if len(self._told) >= self._rate:
+            return False
+        self._told.append(now)
+        return True

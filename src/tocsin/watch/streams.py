@@ -1,0 +1,318 @@
+"""The streams under watch: each has a scanner of its own, and a clock that the scanner has not.
+
+A scanner waits: for more lines of a report, for repeats of a one-line incident. A person at the
+other end does not want to. Three moments end the waiting:
+
+* the scanner closes an incident: it is told at once;
+* an incident is complete (its end line was seen, or one line is all there is to it) but the
+  scanner still waits for what may belong to it: after `SETTLE` seconds of silence, or `STEP`
+  seconds of a busy stream, it is told early. A copy of the scanner is flushed to learn that; the
+  scanner itself is not disturbed. When it closes the incident at last, that is told only if it
+  became worse or more;
+* nothing came for `idle` seconds: the scanner is flushed, so a report that was cut off is told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from tocsin.incident import EndReason, Incident
+from tocsin.rules.loader import Ruleset
+from tocsin.scanner import Scanner
+from tocsin.watch import alarms
+from tocsin.watch.alarms import Alarm
+from tocsin.watch.loop import Loop, Timer
+
+__all__ = ["SETTLE", "STEP", "Saved", "Stream", "Streams"]
+
+# Longer than the pauses between the writes of one report (a console of 9600 baud sends a line of
+# 80 bytes in 83 ms, but in many small reads), shorter than anybody notices.
+SETTLE = 0.03
+STEP = 0.25
+COMPLETE = (EndReason.END, EndReason.LINE)
+EARLY = 256  # incidents told early and not closed yet; a scanner holds at most half as many
+
+
+class Saved(NamedTuple):
+    """A stream as the state directory keeps it."""
+
+    name: str
+    path: str | None
+    began: float  # seconds since the epoch
+    base: int
+    scanner: bytes
+    early: dict[str, list[Any]]
+    position: Any  # of the source: JSON
+    heard: float  # seconds since the epoch; 0 for never
+    console: str
+    offset: int
+    host: str | None
+
+
+class Stream:
+    """One source of bytes. Sources call `feed` and `gap`.
+
+    `position` is what a source saved in an earlier run; `where`, which the source sets, says what
+    to save now: how to find the place up to which it has fed.
+    """
+
+    __slots__ = (
+        "_line_end", "_owner", "_replays", "_scanner", "_snapshot", "_timer", "base", "began",
+        "dirty", "early", "fed_at", "heard", "host", "name", "origin", "path", "position",
+        "settled_at", "where",
+    )  # fmt: skip
+
+    def __init__(
+        self, owner: Streams, name: str, path: str | None, *, replays: bool, host: str | None
+    ) -> None:
+        self._owner = owner
+        self.name = name
+        self.path = path
+        self.host = host
+        self.began = owner.wall()
+        # Ids are made from it. What can be read again must have the same ids then; offsets of
+        # what cannot begin at 0 in every run, and must not.
+        self.origin = name if replays else f"{name}@{self.began:.6f}"
+        self.base = 0  # where in the stream the scanner's byte 0 is
+        self.position: Any = None
+        self.where: Callable[[], Any] | None = None
+        self.early: dict[str, list[Any]] = {}
+        self.heard = 0.0
+        self.fed_at = self.settled_at = 0.0
+        self.dirty = True
+        self._scanner: Scanner | None = None
+        self._snapshot = b""  # of the scanner, when there is none
+        self._line_end = 0
+        self._timer: Timer | None = None
+        self._replays = replays
+
+    @property
+    def scanner(self) -> Scanner:
+        # Most of ten thousand files say nothing for days: a scanner for those that do.
+        if self._scanner is None:
+            self._scanner = Scanner(self._owner.rules)
+        return self._scanner
+
+    @property
+    def offset(self) -> int:
+        return self.base + (self._scanner.offset if self._scanner else 0)
+
+    def feed(self, data: bytes) -> None:
+        owner = self._owner
+        if not self._replays:
+            owner.keep(self.name, data)
+        scanner = self._scanner or self.scanner
+        before = scanner.offset
+        incidents = scanner.feed(data)
+        last = data.rfind(b"\n")
+        if last >= 0:
+            self._line_end = before + last + 1
+        self.fed_at = owner.loop.now
+        self._mark()
+        owner.bytes += len(data)
+        if incidents:
+            self._closed(incidents)
+        if scanner.pending and not (self._timer and self._timer.when <= self.fed_at + SETTLE):
+            self.settled_at = self.fed_at
+            self._wait_until(self.fed_at + SETTLE)
+
+    def gap(
+        self, reason: str, lost_bytes: int | None = None, lost_records: int | None = None
+    ) -> None:
+        """Something is missing here. What is open ends: what follows does not belong to it."""
+        self.flush()
+        self._owner.report(
+            alarms.gap(
+                self.name,
+                self.path,
+                self._owner.wall(),
+                reason,
+                offset=self.offset,
+                lost_bytes=lost_bytes,
+                lost_records=lost_records,
+            )
+        )
+        self._owner.gaps += 1
+
+    def flush(self) -> None:
+        if self._scanner is not None and self._scanner.pending:
+            self._mark()
+            self._closed(self._scanner.flush())
+            self._line_end = self._scanner.offset
+
+    def saved(self) -> Saved:
+        if self._scanner is not None:
+            self._snapshot = self._scanner.dumps()
+        return Saved(
+            self.name, self.path, self.began, self.base, self._snapshot, self.early,
+            self.where() if self.where else self.position, self.heard_at(), self.console,
+            self.offset, self.host,
+        )  # fmt: skip
+
+    def restore(self, saved: Saved) -> None:
+        """Go on as the stream that was saved; the scanner is made when it is needed."""
+        self.origin = self.origin if self.origin == self.name else f"{self.name}@{saved.began:.6f}"
+        self.began = saved.began
+        self.base = saved.base
+        self.early = saved.early
+        self.position = saved.position
+        self.heard = saved.heard
+        self.host = saved.host
+        if not saved.scanner:
+            return
+        try:
+            self._scanner = Scanner.loads(saved.scanner, self._owner.rules)
+        except ValueError as error:
+            self._owner.complain(f"{self.name}: {error}; what was open there is given up")
+            self.base = saved.offset
+            self.early = {}
+            return
+        self._snapshot = saved.scanner
+        if self._scanner.pending:
+            # Its source gets the time to bring the rest before it counts as cut off.
+            self.fed_at = self.settled_at = self._owner.loop.clock()
+            self._wait_until(self.fed_at + SETTLE)
+
+    @property
+    def console(self) -> str:
+        return "unknown" if self._scanner is None else self._scanner.console.value
+
+    def heard_at(self) -> float:
+        """When the last bytes came, by the wall clock; 0 for never."""
+        if self.fed_at:
+            self.heard = self._owner.wall() - (self._owner.loop.clock() - self.fed_at)
+        return self.heard
+
+    def moved(self) -> None:
+        """The source's position changed without a byte fed."""
+        self._mark()
+
+    def _mark(self) -> None:
+        if not self.dirty:
+            self.dirty = True
+            self._owner.dirty.append(self)
+
+    def _wait_until(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._owner.loop.at(when, self._wait)
+
+    def _wait(self) -> None:
+        """The stream was quiet, or has been busy, for a while: who need not wait any longer?"""
+        owner, scanner = self._owner, self._scanner
+        now = owner.loop.now
+        self._timer = None
+        if scanner is None or not scanner.pending:
+            return
+        quiet = now - self.fed_at
+        if quiet >= owner.idle:
+            self.flush()
+        elif quiet >= SETTLE:
+            self._settle(scanner)
+            self._wait_until(self.fed_at + owner.idle)
+        else:
+            if now - self.settled_at >= STEP:
+                self.settled_at = now
+                self._settle(scanner)
+            self._wait_until(min(self.fed_at + SETTLE, self.settled_at + STEP))
+
+    def _settle(self, scanner: Scanner) -> None:
+        """Tell what is complete, from a copy of the scanner."""
+        copy = Scanner.loads(scanner.dumps(), self._owner.rules)
+        for incident in copy.flush():
+            # An unfinished line may be half of one.
+            if incident.ended not in COMPLETE or incident.end > self._line_end:
+                continue
+            alarm = self._alarm(incident)
+            if alarm.uid not in self.early and len(self.early) < EARLY:
+                self.early[alarm.uid] = _weight(alarm)
+                self._mark()
+                self._owner.report(alarm)
+
+    def _closed(self, incidents: list[Incident]) -> None:
+        for incident in incidents:
+            alarm = self._alarm(incident)
+            told = self.early.pop(alarm.uid, None)
+            if told is None:
+                self._owner.report(alarm)
+            elif told != _weight(alarm):
+                self._owner.report(alarms.revised(alarm))
+
+    def _alarm(self, incident: Incident) -> Alarm:
+        owner = self._owner
+        return alarms.of_incident(
+            alarms.moved(incident, self.base),
+            self.name,
+            self.path,
+            origin=self.origin,
+            observed=owner.wall(),
+            version=owner.version,
+            host=self.host,
+        )
+
+
+def _weight(alarm: Alarm) -> list[Any]:
+    """What of an incident is worth telling again when it changes."""
+    assert alarm.incident is not None
+    return [alarm.severity, alarm.title, alarm.incident.count]
+
+
+class Streams:
+    """All streams of one run. `report` takes each alarm as it comes."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        rules: Ruleset,
+        report: Callable[[Alarm], object],
+        *,
+        idle: float,
+        version: str,
+        saved: Callable[[str], Saved | None] = lambda _: None,
+        complain: Callable[[str], object] = lambda _: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.loop = loop
+        self.rules = rules
+        self.report = report
+        self.idle = idle
+        self.version = version
+        self.wall = wall
+        self.dirty: list[Stream] = []
+        self.bytes = 0
+        self.gaps = 0
+        self.malformed: Counter[str] = Counter()  # input that its protocol does not allow
+        self._saved = saved
+        self.complain = complain
+        # Keeps bytes that nobody can read again, before they are used.
+        self.keep: Callable[[str, bytes], object] = lambda *_: None
+        self._streams: dict[str, Stream] = {}
+
+    def open(
+        self, name: str, path: str | None = None, *, replays: bool = False, host: str | None = None
+    ) -> Stream:
+        """The stream of this name, restored if it is known. `replays`: its source can read the
+        same bytes again at the same place."""
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = Stream(self, name, path, replays=replays, host=host)
+            self._streams[name] = stream
+            self.dirty.append(stream)
+            saved = self._saved(name)
+            if saved is not None:
+                stream.restore(saved)
+        return stream
+
+    def close(self, stream: Stream) -> None:
+        """It ended: report what is open, and forget it."""
+        stream.flush()
+        self._streams.pop(stream.name, None)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(self._streams.values())
+
+    def __len__(self) -> int:
+        return len(self._streams)

@@ -1,0 +1,138 @@
+"""Everything of one run put together: sources, streams, outbox, state; and its end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Protocol
+
+from tocsin.rules.loader import Ruleset
+from tocsin.watch.alarms import Alarm
+from tocsin.watch.courier import Sink
+from tocsin.watch.loop import Loop
+from tocsin.watch.meter import Meter
+from tocsin.watch.outbox import Outbox
+from tocsin.watch.ready import tell_starter
+from tocsin.watch.store import Store
+from tocsin.watch.storm import Storm
+from tocsin.watch.streams import Streams
+
+__all__ = ["Source", "Watcher"]
+
+PRUNE = 3600.0
+
+
+class Source(Protocol):
+    def start(self, loop: Loop, streams: Streams) -> None: ...
+
+
+class Watcher:
+    """`wants(alarm)` says which alarms go to the sinks at all."""
+
+    def __init__(
+        self,
+        rules: Ruleset,
+        version: str,
+        *,
+        idle: float,
+        keep: int,
+        state: str | None,
+        complain: Callable[[str], object],
+        wants: Callable[[Alarm], bool] = lambda alarm: True,
+        on_gap: Callable[[Alarm], object] = lambda alarm: None,
+    ) -> None:
+        """Raises store.BadState."""
+        self.loop = Loop()
+        self.store = Store(state) if state is not None else None
+        self.meter = Meter()
+        self.outbox = Outbox(self.loop, self.store, keep=keep, complain=complain)
+        self.streams = Streams(
+            self.loop,
+            rules,
+            self._report,
+            idle=idle,
+            version=version,
+            saved=self.store.saved if self.store else lambda _: None,
+            complain=complain,
+        )
+        self._wants = wants
+        self._on_gap = on_gap
+        self._complain = complain
+        # Who takes back what it kept in the journal itself, by the name it kept it under.
+        self.replay: dict[str, Callable[[bytes], object]] = {}
+        self._listeners: list[Callable[[Alarm], object]] = []
+        self._sources: list[Source] = []
+        self._running = 0
+        self.loop.after_round = self._round
+
+    def add_sink(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
+        self.outbox.add(name, sink, storm)
+
+    def listen(self, hear: Callable[[Alarm], object]) -> None:
+        """Hear of each alarm at once, before any sink."""
+        self._listeners.append(hear)
+
+    def add_source(self, source: Source) -> None:
+        self._sources.append(source)
+        self._running += 1
+
+    def source_ended(self) -> None:
+        """One that has an end came to it; the run ends with the last."""
+        self._running -= 1
+        if not self._running:
+            self.loop.stop()
+
+    def start(self) -> None:
+        """After every sink is added: what is left over from a crash is told first."""
+        if self.store is not None:
+            for name, data in self.store.replay():
+                take = self.replay.get(name)
+                if take is not None:
+                    take(data)
+                else:
+                    self.streams.open(name).feed(data)
+            self.streams.keep = self.store.journal.append
+            self.loop.every(PRUNE, self.store.prune)
+        for source in self._sources:
+            source.start(self.loop, self.streams)
+        # Where each stream begins is known before the first byte of it can be lost.
+        self.outbox.checkpoint(self.streams.dirty)
+        tell_starter("READY=1")
+
+    def run(self) -> None:
+        """Until a signal, the end of every source, or of who reads the output."""
+        self.loop.stop_on((signal.SIGTERM, signal.SIGINT))
+        self.loop.run()
+        self.finish()
+
+    def finish(self) -> None:
+        if self.store is None:
+            # With a state directory the open reports go on after the restart.
+            for stream in list(self.streams):
+                stream.flush()
+        left = self.outbox.close(self.streams.dirty)
+        if left:
+            what = "kept for the next run" if self.store else "lost"
+            self._complain(f"{left} alarms could not be delivered; {what}")
+        for source in self._sources:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()
+        if self.store is not None:
+            self.store.close()
+        if self.outbox.fatal is not None:
+            raise self.outbox.fatal
+
+    def _report(self, alarm: Alarm) -> None:
+        if alarm.kind == "tocsin.gap":
+            self._on_gap(alarm)
+        self.meter.alarm(alarm)
+        if self._wants(alarm):
+            self.outbox.post(alarm)
+            for hear in self._listeners:
+                hear(alarm)
+
+    def _round(self) -> None:
+        self.outbox.round(self.streams.dirty)
+        if self.outbox.fatal is not None:
+            self.loop.stop()
