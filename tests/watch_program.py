@@ -33,6 +33,8 @@ def wires(path):
 class Background:
     """`tocsin ARGUMENTS` with its JSON lines appended to `out`."""
 
+    command = PROGRAM
+
     def __init__(self, out, *arguments, stdin=subprocess.DEVNULL, ready=True):
         self.out = Path(out)
         self.errors = self.out.with_suffix(".err")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tocsin.cli import watch
+from tocsin.cli import adapter, watch
 from tocsin.cli.problems import FAILED, complain
 from tocsin.cli.terminal import prepare, silence
 
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_scan(commands)
     watch.add(commands, _rule_options(), _colour_option())
+    adapter.add(commands, _rule_options())
     _add_explain(commands)
     _add_rules(commands)
     return parser

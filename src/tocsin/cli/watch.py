@@ -12,7 +12,7 @@ from tocsin.cli.problems import CLEAN, FAILED, complain
 
 if TYPE_CHECKING:
     from tocsin.watch.alarms import Alarm
-    from tocsin.watch.watcher import Watcher
+    from tocsin.watch.watcher import Source, Watcher
 
 __all__ = ["add", "run"]
 
@@ -22,7 +22,7 @@ SOURCE is one of
   -                         standard input, until it ends
   DEVICE                    a serial device, a pty, a named pipe
   unix:PATH                 a socket that sends console bytes (qemu -serial unix:PATH,server)
-  /dev/kmsg                 the kernel's own records
+  /dev/kmsg                 the kernel's own records; kmsg:FILE is a file of them
   journald, FILE.journal    the journal, through journalctl
   netconsole:HOST:PORT      listen for netconsole, plain or extended
   syslog-udp:HOST:PORT      listen for syslog
@@ -177,26 +177,55 @@ def _add_named_sinks(watcher: Watcher, arguments: argparse.Namespace) -> bool:
 
 
 def add_sources(watcher: Watcher, arguments: argparse.Namespace) -> bool:
-    from tocsin.sources.descriptor import Device, StandardInput, UnixSocket
+    from tocsin.sources.listen import BadAddress
     from tocsin.sources.tree import Files
 
+    from_end = arguments.begin == "end"
     files = []
     for name in arguments.sources:
-        if name == "-":
-            watcher.add_source(StandardInput("(standard input)", watcher.source_ended))
-        elif name.startswith("unix:"):
-            watcher.add_source(UnixSocket(name[5:], complain))
-        elif _is_device(name):
-            watcher.add_source(Device(name, complain))
-        else:
+        try:
+            source = _source(name, watcher, from_end)
+        except BadAddress as error:
+            complain(f"{name}: {error}")
+            return False
+        except OSError as error:
+            complain(f"{name}: {error.strerror or error}")
+            return False
+        if source is None:
             files.append(name)
+        else:
+            watcher.add_source(source)
     if files:
-        watcher.add_source(
-            Files(
-                files, complain, from_end=arguments.begin == "end", notify=not arguments.poll
-            )
-        )
+        watcher.add_source(Files(files, complain, from_end=from_end, notify=not arguments.poll))
     return True
+
+
+def _source(name: str, watcher: Watcher, from_end: bool) -> Source | None:
+    """None for what is a file, or may become one."""
+    from tocsin.sources import descriptor, listen
+    from tocsin.sources.journald import Journal
+    from tocsin.sources.kmsg import Kmsg
+
+    ended = watcher.source_ended
+    word, _, rest = name.partition(":")
+    if name == "-":
+        return descriptor.StandardInput("(standard input)", ended)
+    if word == "unix" and rest:
+        return descriptor.UnixSocket(rest, complain)
+    if name == "/dev/kmsg" or (word == "kmsg" and rest):
+        path = rest or name
+        return Kmsg(path, complain, from_end=from_end and path == name, ended=ended)
+    if name == "journald":
+        return Journal(None, complain, from_end=from_end, ended=ended)
+    if name.endswith(".journal"):
+        return Journal(name, complain, from_end=False, ended=ended)
+    if word == "netconsole":
+        return listen.NetconsoleUdp(listen.parse_address(rest))
+    if word == "syslog-udp":
+        return listen.SyslogUdp(listen.parse_address(rest))
+    if word == "syslog-tcp":
+        return listen.SyslogTcp(listen.parse_address(rest))
+    return descriptor.Device(name, complain) if _is_device(name) else None
 
 
 def _is_device(name: str) -> bool:

@@ -48,14 +48,15 @@ class Courier:
     ) -> None:
         self.name = name
         self.sink = sink
-        self.mark: int | None = None  # the sink's own, after the last delivery
+        # The sink's own, after the last delivery of those that `taken` has told.
+        self.mark: int | None = None
         self.failures = 0
         self.refused = 0
         self.fatal: BaseException | None = None
         self._wake = wake
         self._complain = complain
         self._queue: deque[Entry] = deque()
-        self._taken: deque[int] = deque()
+        self._taken: deque[tuple[list[int], int | None]] = deque()
         self._condition = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"tocsin {name}", daemon=True)
@@ -72,7 +73,8 @@ class Courier:
         """The alarms that were delivered since last asked."""
         done = []
         while self._taken:
-            done.append(self._taken.popleft())
+            numbers, self.mark = self._taken.popleft()
+            done += numbers
         return done
 
     def close(self, patience: float) -> bool:
@@ -117,9 +119,9 @@ class Courier:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             pause = FIRST_PAUSE
-            self.mark = getattr(self.sink, "mark", None)
             with self._condition:
                 for _ in batch:
                     self._queue.popleft()
-            self._taken.extend(number for entry in batch for number in entry.numbers)
+            numbers = [number for entry in batch for number in entry.numbers]
+            self._taken.append((numbers, getattr(self.sink, "mark", None)))
             self._wake()

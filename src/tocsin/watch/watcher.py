@@ -58,12 +58,19 @@ class Watcher:
         self._wants = wants
         self._on_gap = on_gap
         self._complain = complain
+        # Who takes back what it kept in the journal itself, by the name it kept it under.
+        self.replay: dict[str, Callable[[bytes], object]] = {}
+        self._listeners: list[Callable[[Alarm], object]] = []
         self._sources: list[Source] = []
         self._running = 0
         self.loop.after_round = self._round
 
     def add_sink(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
         self.outbox.add(name, sink, storm)
+
+    def listen(self, hear: Callable[[Alarm], object]) -> None:
+        """Hear of each alarm at once, before any sink."""
+        self._listeners.append(hear)
 
     def add_source(self, source: Source) -> None:
         self._sources.append(source)
@@ -79,7 +86,11 @@ class Watcher:
         """After every sink is added: what is left over from a crash is told first."""
         if self.store is not None:
             for name, data in self.store.replay():
-                self.streams.open(name).feed(data)
+                take = self.replay.get(name)
+                if take is not None:
+                    take(data)
+                else:
+                    self.streams.open(name).feed(data)
             self.streams.keep = self.store.journal.append
             self.loop.every(PRUNE, self.store.prune)
         for source in self._sources:
@@ -118,6 +129,8 @@ class Watcher:
         self.meter.alarm(alarm)
         if self._wants(alarm):
             self.outbox.post(alarm)
+            for hear in self._listeners:
+                hear(alarm)
 
     def _round(self) -> None:
         self.outbox.round(self.streams.dirty)
