@@ -148,7 +148,9 @@ class Kernel:
             shutil.copy(source, work)
             (Path(work) / "Makefile").write_text(f"obj-m := {source.stem}.o\n")
             compiler = os.environ.get("CC", "cc")
-            run("make", "-s", "-C", tree, f"M={work}", f"CC={compiler}", "modules")
+            # Reports name the source file; where it lay is nobody's business.
+            flags = f"KCFLAGS=-ffile-prefix-map={work}/="
+            run("make", "-s", "-C", tree, f"M={work}", f"CC={compiler}", flags, "modules")
             return (Path(work) / f"{source.stem}.ko").read_bytes()
 
 

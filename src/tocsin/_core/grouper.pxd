@@ -40,6 +40,7 @@ cdef class Grouper:
     cdef void hear_console(self, int row, input_t *line) noexcept nogil
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil
     cdef bint joins(self, trace_t *t, input_t *line, uint8_t *shape, bint *shaped) noexcept nogil
+    cdef trace_t *within_limit(self, trace_t *t) noexcept nogil
     cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void take(
         self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure

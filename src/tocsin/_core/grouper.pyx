@@ -126,6 +126,8 @@ cdef class Grouper:
             t.count += 1  # the same again inside it: a storm told as one
         if sure:
             t.total += 1
+            t.dropped += t.held_lost  # they belonged, as it turns out
+            t.held_lost = 0
             t.foreign = 0
             t.others = 0
             t.last_end = line.offset + line.size
@@ -138,7 +140,9 @@ cdef class Grouper:
             if not flags or t.text.used + line.size > self.limits.trace_bytes + (
                 self.limits.trace_bytes >> 2
             ) or t.lines.used >= self.limits.trace_lines + (self.limits.trace_lines >> 2):
-                if sure:
+                if not sure:
+                    t.held_lost += 1
+                else:
                     t.dropped += 1
                     t.sure_lines = t.lines.used
                     t.sure_text = t.text.used
@@ -209,7 +213,7 @@ cdef class Grouper:
             if t.provisional:
                 trace_free(t)
                 return
-        t.reason = ENDED_END if t.ended else reason
+        t.reason = ENDED_END if t.ended and reason != ENDED_LIMIT else reason
         if t.folded and reason != ENDED_EVICTED:
             t.reason = ENDED_LINE
         if reason == ENDED_EVICTED:
@@ -337,6 +341,17 @@ cdef class Grouper:
             else:
                 i += 1
 
+    cdef trace_t *within_limit(self, trace_t *t) noexcept nogil:
+        """The report, or NULL if it had too many lines and was closed."""
+        cdef size_t i
+        if t.total <= self.limits.trace_total:
+            return t
+        for i in range(self.open.used):
+            if self.open.at[i] == t:
+                self.close(&self.open, i, ENDED_LIMIT)
+                break
+        return NULL
+
     cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil:
         """Whether any open report of its context takes the line."""
         cdef size_t i
@@ -401,7 +416,7 @@ cdef class Grouper:
                 )
                 self.take(t, line, shape, LINE_END, -1, True)
                 t.ended = True
-                self.pass_by(line, taken, True)
+                self.pass_by(line, self.within_limit(taken), True)
                 return
         # (2) Noise starts nothing and belongs to nobody.
         if v.noise:
@@ -435,7 +450,7 @@ cdef class Grouper:
                     line.line + line.prefix.body, line.size - line.prefix.body
                 )
                 self.take(taken, line, shape, LINE_START, v.start, True)
-                self.pass_by(line, taken, True)
+                self.pass_by(line, self.within_limit(taken), True)
                 return
             if not rule.report:
                 self.fold(line, v.start)
@@ -484,11 +499,6 @@ cdef class Grouper:
         # Nobody's so far: the latest report holds it, in case it goes on behind it.
         if taken == NULL and holder != NULL:
             self.take(holder, line, shape, 0, -1, False)
-        if taken != NULL and taken.total > self.limits.trace_total:
-            for i in range(self.open.used):
-                if self.open.at[i] == taken:
-                    taken.dropped += 1
-                    self.close(&self.open, i, ENDED_LIMIT)
-                    break
-            taken = NULL
+        if taken != NULL:
+            taken = self.within_limit(taken)
         self.pass_by(line, taken, True)

@@ -39,6 +39,8 @@ cdef struct prefilter_t:
     uint32_t key_widths[WINDOW_BYTES]
     uint64_t key_masks[WINDOW_BYTES]
     bint fold
+    # Verification of a block gives up at one step for so many of its bytes.
+    uint32_t bytes_a_step
     # The literals, folded, one after the other: pattern p is text[ends[p - 1]:ends[p]].
     uint8_t *text
     size_t *ends
@@ -60,3 +62,7 @@ cdef void prefilter_free(prefilter_t *filter) noexcept nogil
 # at most length + 3, hi - lo at most BLOCK_BYTES.
 cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t length,
                           size_t lo, size_t hi, hits_t *out) noexcept nogil
+
+# How many places the tables let through: what the plan of windows is judged by.
+cdef size_t prefilter_passed(const prefilter_t *filter, const uint8_t *data,
+                             size_t length) noexcept nogil

@@ -56,6 +56,7 @@ cdef struct trace_t:
     uint32_t others          # lines of other contexts of its host since then
     uint64_t total           # lines that belonged, kept or not
     uint64_t dropped         # of these, not kept because of a limit
+    uint64_t held_lost       # held lines that found no room: nobody knows yet whose they are
     offset_t last_end        # behind its last own line in the stream
     bytes_t text
     lines_t lines

@@ -31,6 +31,7 @@ class Entry(NamedTuple):
 class Sink(Protocol):
     most: int  # alarms it takes at a time
     wants_notes: bool  # of lost input
+    ends_run: bool  # whether nobody wants alarms any more when its reader has gone
 
     def send(self, alarms: Sequence[Alarm]) -> None:
         """Return when all are delivered; raise when none is, or Refused."""
@@ -48,14 +49,15 @@ class Courier:
     ) -> None:
         self.name = name
         self.sink = sink
-        self.mark: int | None = None  # the sink's own, after the last delivery
+        # The sink's own, after the last delivery of those that `taken` has told.
+        self.mark: int | None = None
         self.failures = 0
         self.refused = 0
         self.fatal: BaseException | None = None
         self._wake = wake
         self._complain = complain
         self._queue: deque[Entry] = deque()
-        self._taken: deque[int] = deque()
+        self._taken: deque[tuple[list[int], int | None]] = deque()
         self._condition = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"tocsin {name}", daemon=True)
@@ -72,7 +74,8 @@ class Courier:
         """The alarms that were delivered since last asked."""
         done = []
         while self._taken:
-            done.append(self._taken.popleft())
+            numbers, self.mark = self._taken.popleft()
+            done += numbers
         return done
 
     def close(self, patience: float) -> bool:
@@ -100,11 +103,11 @@ class Courier:
             except Refused as refusal:
                 self.refused += len(batch)
                 self._complain(f"{self.name}: {refusal}; not tried again")
-            except BrokenPipeError as error:
-                self.fatal = error
-                self._wake()
-                return
             except Exception as error:  # whatever a sink's library raises, the next may work
+                if isinstance(error, BrokenPipeError) and self.sink.ends_run:
+                    self.fatal = error
+                    self._wake()
+                    return
                 self.failures += 1
                 if pause == FIRST_PAUSE:
                     self._complain(f"{self.name}: {error}; trying again")
@@ -117,9 +120,9 @@ class Courier:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             pause = FIRST_PAUSE
-            self.mark = getattr(self.sink, "mark", None)
             with self._condition:
                 for _ in batch:
                     self._queue.popleft()
-            self._taken.extend(number for entry in batch for number in entry.numbers)
+            numbers = [number for entry in batch for number in entry.numbers]
+            self._taken.append((numbers, getattr(self.sink, "mark", None)))
             self._wake()

@@ -15,6 +15,7 @@ other end does not want to. Three moments end the waiting:
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -283,6 +284,7 @@ class Streams:
         self.dirty: list[Stream] = []
         self.bytes = 0
         self.gaps = 0
+        self.malformed: Counter[str] = Counter()  # input that its protocol does not allow
         self._saved = saved
         self.complain = complain
         # Keeps bytes that nobody can read again, before they are used.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tocsin.rules.loader import Ruleset
+from tocsin.sinks.prometheus import Family
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.courier import Sink
 from tocsin.watch.loop import Loop
@@ -58,6 +59,10 @@ class Watcher:
         self._wants = wants
         self._on_gap = on_gap
         self._complain = complain
+        # Who takes back what it kept in the journal itself, by the name it kept it under.
+        self.replay: dict[str, Callable[[bytes], object]] = {}
+        self._listeners: list[Callable[[Alarm], object]] = []
+        self._at_end: list[Callable[[], object]] = []
         self._sources: list[Source] = []
         self._running = 0
         self.loop.after_round = self._round
@@ -65,9 +70,23 @@ class Watcher:
     def add_sink(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
         self.outbox.add(name, sink, storm)
 
+    def listen(self, hear: Callable[[Alarm], object]) -> None:
+        """Hear of each alarm at once, before any sink."""
+        self._listeners.append(hear)
+
     def add_source(self, source: Source) -> None:
         self._sources.append(source)
         self._running += 1
+
+    def measure(self, use: Callable[[list[Family]], object], seconds: float) -> None:
+        """Give the counts to `use` now and then, and at the end."""
+
+        def turn() -> None:
+            use(self.meter.families(self.streams, self.outbox))
+
+        turn()
+        self.loop.every(seconds, turn)
+        self._at_end.append(turn)
 
     def source_ended(self) -> None:
         """One that has an end came to it; the run ends with the last."""
@@ -79,7 +98,11 @@ class Watcher:
         """After every sink is added: what is left over from a crash is told first."""
         if self.store is not None:
             for name, data in self.store.replay():
-                self.streams.open(name).feed(data)
+                take = self.replay.get(name)
+                if take is not None:
+                    take(data)
+                else:
+                    self.streams.open(name).feed(data)
             self.streams.keep = self.store.journal.append
             self.loop.every(PRUNE, self.store.prune)
         for source in self._sources:
@@ -99,6 +122,8 @@ class Watcher:
             # With a state directory the open reports go on after the restart.
             for stream in list(self.streams):
                 stream.flush()
+        for call in self._at_end:
+            call()
         left = self.outbox.close(self.streams.dirty)
         if left:
             what = "kept for the next run" if self.store else "lost"
@@ -118,6 +143,8 @@ class Watcher:
         self.meter.alarm(alarm)
         if self._wants(alarm):
             self.outbox.post(alarm)
+            for hear in self._listeners:
+                hear(alarm)
 
     def _round(self) -> None:
         self.outbox.round(self.streams.dirty)

@@ -1,0 +1,232 @@
+"""Standard input that a log shipper writes: one record a line, answered or not.
+
+With an answer, a line counts as taken when it is kept: in the journal of the state directory,
+which survives this process. The shipper sends its last line again when the answer did not reach
+it; the first line after a start that is the last one kept is that, and is not read twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import stat
+from collections.abc import Callable
+from typing import Protocol
+
+from tocsin.sources.shipped import Shipped, read
+from tocsin.watch.alarms import Alarm
+from tocsin.watch.loop import Loop
+from tocsin.watch.streams import Stream, Streams
+
+__all__ = ["JOURNALLED", "Answer", "Confirm", "Enrich", "Shipper", "Silent"]
+
+CHUNK = 1 << 18
+LONGEST = 1 << 20  # bytes of a line; a longer one is taken in pieces, and counted
+STREAMS = 10000
+TOGETHER = 0.01  # seconds of lines before others have their turn
+JOURNALLED = "\x01shipper"  # in the journal: no name of a stream begins so
+
+
+class Answer(Protocol):
+    """What the shipper is told about each line."""
+
+    asks: bool  # whether it waits for an answer, so sends a line at a time
+
+    def ready(self) -> None: ...
+    def taken(self) -> None: ...
+    def refused(self, reason: str) -> None: ...
+
+
+class Silent:
+    """Nothing: standard output is the alarms'."""
+
+    asks = False
+
+    def ready(self) -> None: ...
+
+    def taken(self) -> None: ...
+
+    def refused(self, reason: str) -> None: ...
+
+
+class Confirm:
+    """rsyslog's omprog with confirmMessages: OK to begin with, then OK for each line."""
+
+    asks = True
+
+    def ready(self) -> None:
+        os.write(1, b"OK\n")
+
+    def taken(self) -> None:
+        os.write(1, b"OK\n")
+
+    def refused(self, reason: str) -> None:
+        # Any other line: keep it, and send it again later.
+        os.write(1, b"tocsin: " + reason.encode("ascii", "backslashreplace") + b"\n")
+
+
+class Enrich:
+    """rsyslog's mmexternal: a JSON object for each line, with what to add to the message."""
+
+    asks = True
+
+    def __init__(self) -> None:
+        self._found: list[Alarm] = []
+
+    def found(self, alarm: Alarm) -> None:
+        self._found.append(alarm)
+
+    def ready(self) -> None: ...
+
+    def taken(self) -> None:
+        found, self._found = self._found, []
+        reply: dict[str, object] = {}
+        incidents = [alarm for alarm in found if not alarm.is_note]
+        if incidents:
+            reply = {"$!": {"tocsin": [_enriched(alarm) for alarm in incidents]}}
+        _write(json.dumps(reply).encode("ascii") + b"\n")
+
+    def refused(self, reason: str) -> None:
+        self.taken()
+
+
+def _enriched(alarm: Alarm) -> dict[str, object]:
+    wire = alarm.wire
+    return {
+        "uid": alarm.uid,
+        "kind": alarm.kind,
+        "severity": wire["severity_text"],
+        "title": alarm.title,
+        "signature": alarm.signature,
+        "count": wire["attributes"]["tocsin.count"],
+    }
+
+
+def _write(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
+
+
+class Shipper:
+    def __init__(
+        self,
+        name: str,
+        answer: Answer,
+        keep: Callable[[str, bytes], object] | None,
+        ended: Callable[[], object],
+    ) -> None:
+        self.name = name
+        self.lines = 0
+        self._answer = answer
+        self._keep = keep
+        self._ended = ended
+        self._rest = b""
+        self._at_end = False
+        self._poll = select.poll()
+        self._last: str | None = None  # what the last line kept is known by
+        self._first = True
+        self._by_key: dict[tuple[str | None, str | None], Stream] = {}
+
+    def prepare(self, streams: Streams) -> None:
+        """Before the journal is replayed into `replay`."""
+        self._streams = streams
+        self._main = streams.open(f"{self.name}#last", replays=True)
+        self._main.where = lambda: self._last
+        self._last = self._main.position
+
+    def replay(self, line: bytes) -> None:
+        shipped = read(line)
+        self._last = _key(line, shipped)
+        self._main.moved()
+        self._take(shipped)
+
+    def start(self, loop: Loop, streams: Streams) -> None:
+        self._loop = loop
+        self._file = stat.S_ISREG(os.fstat(0).st_mode)
+        if self._file:
+            loop.soon(self._read)
+        else:
+            loop.on_readable(0, self._read)
+            self._poll.register(0, select.POLLIN)
+        self._answer.ready()
+
+    def _read(self) -> None:
+        self._read_once()
+        if not self._answer.asks or self._file:
+            return
+        # Who waits for an answer sends the next line at once: a round of the loop for each would
+        # cost more than the line.
+        until = self._loop.now + TOGETHER
+        while not self._at_end and self._poll.poll(1) and self._loop.clock() < until:
+            self._read_once()
+
+    def _read_once(self) -> None:
+        data = os.read(0, CHUNK)
+        if not data:
+            self._end()
+            return
+        *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
+        for line in lines:
+            self._line(line)
+        if len(self._rest) > LONGEST:
+            # Not confirmed before its end: it is one line of the shipper's.
+            self._streams.malformed[self.name] += 1
+            self._take(Shipped(self._rest[:LONGEST], None, None, None))
+            self._rest = self._rest[LONGEST:]
+        if self._file:
+            self._loop.soon(self._read)
+
+    def _end(self) -> None:
+        self._at_end = True
+        if self._rest:
+            self._line(self._rest)
+            self._rest = b""
+        if not self._file:
+            self._loop.forget(0)
+        self._ended()
+
+    def _line(self, line: bytes) -> None:
+        shipped = read(line)
+        if shipped.malformed:
+            self._streams.malformed[self.name] += 1
+        if self._keep is not None:
+            key = _key(line, shipped)
+            if self._first and key == self._last:
+                self._first = False
+                self._answer.taken()
+                return
+            try:
+                self._keep(JOURNALLED, line)
+            except OSError as error:
+                self._answer.refused(error.strerror or "cannot keep it")
+                return
+            self._last = key
+            self._main.moved()
+        self._first = False
+        self._take(shipped)
+        self._answer.taken()
+
+    def _take(self, shipped: Shipped) -> None:
+        self.lines += 1
+        key = shipped.file, shipped.host
+        stream = self._by_key.get(key)
+        if stream is None:
+            if len(self._by_key) >= STREAMS:
+                self._streams.close(self._by_key.pop(next(iter(self._by_key))))
+            name = shipped.file or "-"
+            # Its own bytes are kept by this source, with what they are known by.
+            stream = self._streams.open(
+                f"{self.name}:{shipped.host or ''}:{name}",
+                shipped.file,
+                replays=True,
+                host=shipped.host,
+            )
+            stream.origin = f"{stream.name}@{stream.began:.6f}"
+            self._by_key[key] = stream
+        stream.feed(shipped.line)
+
+
+def _key(line: bytes, shipped: Shipped) -> str:
+    return shipped.key or hashlib.sha256(line).hexdigest()
