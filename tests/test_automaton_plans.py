@@ -1,6 +1,7 @@
 """Plans made ahead: the same automaton, sooner."""
 
 import pytest
+
 from tocsin import Automaton
 from tocsin._core.prefilter import plan_ahead
 from tocsin._core.variant import usable_variants
