@@ -6,7 +6,8 @@ from tocsin._core.matches import Matches
 
 class Automaton:
     def __init__(
-        self, patterns: Sequence[bytes], *, ignore_case: bool = False, variant: str | None = None
+        self, patterns: Sequence[bytes], *, ignore_case: bool = False, variant: str | None = None,
+        plans: Sequence[bytes] = (),
     ) -> None: ...
     @property
     def patterns(self) -> tuple[bytes, ...]: ...

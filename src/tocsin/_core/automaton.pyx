@@ -17,8 +17,8 @@ from libc.string cimport memcpy, memset
 from tocsin._core.grow cimport hits_free, hits_push, hits_t
 from tocsin._core.matches cimport Matches
 from tocsin._core.prefilter cimport (
-    BLOCK_BYTES, PADDING, WINDOW_REACH, prefilter_block, prefilter_build, prefilter_free,
-    prefilter_passed,
+    BLOCK_BYTES, PADDING, WINDOW_REACH, planned_t, prefilter_block, prefilter_build,
+    prefilter_free, prefilter_passed, read_plan,
 )
 from tocsin._core.trie cimport node_t, trie_add, trie_free, trie_init, trie_link, trie_t
 from tocsin._core.types cimport hit_t
@@ -337,15 +337,18 @@ cdef class Automaton:
 
     `patterns` are non-empty byte strings; equal ones are reported each under its own index.
     `ignore_case` makes ASCII letters match either case. `variant` forces one of
-    `tocsin._core.variant.usable_variants()`; by default the best one is taken.
+    `tocsin._core.variant.usable_variants()`; by default the best one is taken. `plans` are what
+    prefilter.plan_ahead made of these patterns; those the variant cannot use are passed over.
     """
 
-    def __init__(self, patterns, *, bint ignore_case=False, variant=None):
+    def __init__(self, patterns, *, bint ignore_case=False, variant=None, plans=()):
         cdef size_t total = 0, place = 0, count, i, k
         cdef uint8_t *text
         cdef size_t *ends
         cdef bytes pattern
         cdef int status
+        cdef planned_t planned, other
+        planned.tables = NULL
         if self.dfa.next != NULL:
             raise TypeError("an Automaton is immutable: it cannot be initialised again")
         if isinstance(patterns, (str, bytes, bytearray, memoryview)):
@@ -364,6 +367,10 @@ cdef class Automaton:
         count = len(self.patterns)
         if total >= <size_t> 1 << 31:
             raise ValueError("patterns are longer than 2 GiB together")
+        for blob in plans:
+            read_plan(blob, self.patterns, &other)
+            if other.kind == self.chosen.tables and not ignore_case:
+                planned = other
         text = <uint8_t *> calloc(total + PADDING, 1)
         ends = <size_t *> malloc((count + 1) * sizeof(size_t))
         try:
@@ -382,7 +389,7 @@ cdef class Automaton:
                 status = dfa_build(&self.dfa, text, ends, count, ignore_case)
                 if status == 0 and count > 0 and self.chosen.tables != TABLES_NONE:
                     status = prefilter_build(
-                        &self.filter, text, ends, count, ignore_case, &self.chosen)
+                        &self.filter, text, ends, count, ignore_case, &self.chosen, &planned)
                     text = NULL
                     ends = NULL
             if status != 0:

@@ -81,7 +81,8 @@ cdef class Pipeline:
     ) noexcept nogil:
         """Judge data[start:end), one line of the terminal: one or more messages of the kernel.
 
-        The block at `data` has `size` bytes. `hit` is the first hit not yet used; it moves behind the line.
+        The block at `data` has `size` bytes. `hit` is the first hit not yet used; it moves behind
+        the line.
         """
         cdef size_t low, stop, tail, next_stamp, at
         cdef prefix_t prefix

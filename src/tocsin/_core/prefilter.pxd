@@ -51,11 +51,24 @@ cdef struct prefilter_t:
     uint32_t ahead_most
 
 
+# A plan made ahead: what plan_windows would come to. NULL tables: there is none.
+cdef struct planned_t:
+    int kind
+    int buckets
+    const uint8_t *tables       # TABLE_BYTES
+    const uint8_t *windows      # one byte a literal
+
+cdef enum:
+    TABLE_BYTES = 2048
+
 # Takes over `text` and `ends`, which must come from malloc; behind the text there must be room for
 # PADDING bytes more. 0, or -1 if memory is out.
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
-                         bint fold, const variant_t *variant) noexcept nogil
+                         bint fold, const variant_t *variant,
+                         const planned_t *planned) noexcept nogil
 cdef void prefilter_free(prefilter_t *filter) noexcept nogil
+# What a plan made ahead says; it points into `plan`. ValueError if it is for other patterns.
+cdef int read_plan(object plan, object patterns, planned_t *out) except -1
 
 # Appends the hits of all windows that end in [lo, hi), in no order. False if candidates are so
 # dense that the automaton is the faster way; nothing is appended then. lo is a multiple of 64, hi

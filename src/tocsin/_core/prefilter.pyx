@@ -7,6 +7,8 @@ there. The filter misses nothing and proves nothing: what a match is, the automa
 Long because the plan, its tables and the verification are right only together.
 """
 
+import zlib
+
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
@@ -627,13 +629,15 @@ cdef size_t prefilter_passed(const prefilter_t *filter, const uint8_t *data,
 
 
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
-                         bint fold, const variant_t *variant) noexcept nogil:
+                         bint fold, const variant_t *variant,
+                         const planned_t *planned) noexcept nogil:
     cdef int buckets = 8
+    cdef size_t p
     filter.text = text
     filter.ends = ends
     filter.fold = fold
     filter.window = <uint32_t *> calloc(patterns + 1, sizeof(uint32_t))
-    filter.tables = <uint8_t *> calloc(2 * MOST_FEATURES * MOST_CELLS, 1)
+    filter.tables = <uint8_t *> calloc(TABLE_BYTES, 1)
     if filter.window == NULL or filter.tables == NULL:
         return -1
     filter.find = variant.find
@@ -642,9 +646,81 @@ cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_
             MANY_FOR_PAIRS if variant.tables == TABLES_PAIRS else MANY_FOR_NIBBLES):
         buckets = 16
         filter.find = variant.find16
-    if plan_windows(filter, patterns, variant.tables, buckets) != 0:
+    if planned.tables != NULL and planned.kind == variant.tables and planned.buckets == buckets:
+        memcpy(filter.tables, planned.tables, TABLE_BYTES)
+        for p in range(patterns):
+            filter.window[p] = planned.windows[p]
+    elif plan_windows(filter, patterns, variant.tables, buckets) != 0:
         return -1
     return build_entries(filter, patterns)
+
+
+# --- plans made ahead ---------------------------------------------------------------------------
+# Planning some thousand literals takes a tenth of a second; a set of patterns that is known when a
+# package is built can be planned then. The blob: kind, buckets, check sum of the patterns, tables,
+# windows. It is used for those patterns only, where a variant wants that kind of tables.
+
+cdef enum:
+    PLAN_HEAD = 6
+
+
+def plan_ahead(patterns, int kind, int buckets):
+    """The plan of `patterns` for tables of `kind` (1 pairs, 2 nibbles) and 8 or 16 buckets."""
+    cdef prefilter_t filter
+    cdef bytes joined = b"".join(patterns)
+    cdef size_t count = len(patterns), i, place = 0
+    cdef int status = -1
+    if kind not in (1, 2) or buckets not in (8, 16):
+        raise ValueError(f"no tables of kind {kind} with {buckets} buckets")
+    memset(&filter, 0, sizeof(filter))
+    filter.text = <uint8_t *> calloc(len(joined) + PADDING, 1)
+    filter.ends = <size_t *> malloc((count + 1) * sizeof(size_t))
+    filter.window = <uint32_t *> calloc(count + 1, sizeof(uint32_t))
+    filter.tables = <uint8_t *> calloc(TABLE_BYTES, 1)
+    try:
+        if (
+            filter.text != NULL and filter.ends != NULL
+            and filter.window != NULL and filter.tables != NULL
+        ):
+            memcpy(filter.text, <const uint8_t *> joined, len(joined))
+            for i in range(count):
+                place += len(patterns[i])
+                filter.ends[i] = place
+            status = plan_windows(&filter, count, kind, buckets)
+        if status != 0:
+            raise MemoryError(f"no room for the plan of {count} patterns")
+        return (
+            bytes((kind, buckets)) + patterns_sum(patterns)
+            + (<char *> filter.tables)[:TABLE_BYTES]
+            + bytes([filter.window[i] for i in range(count)])
+        )
+    finally:
+        free(filter.text)
+        free(filter.ends)
+        free(filter.window)
+        free(filter.tables)
+
+
+def patterns_sum(patterns):
+    """Four bytes that tell one set of patterns from another."""
+    return zlib.crc32(b"\0".join(patterns)).to_bytes(4, "little")
+
+
+cdef int read_plan(object plan, object patterns, planned_t *out) except -1:
+    """What a blob of plan_ahead says, if it is one of these patterns; ValueError otherwise."""
+    cdef bytes blob = plan
+    if (
+        len(blob) != PLAN_HEAD + TABLE_BYTES + len(patterns)
+        or blob[2:PLAN_HEAD] != patterns_sum(patterns)
+    ):
+        raise ValueError("the plan was made for other patterns")
+    if any(at >= len(text) for at, text in zip(blob[PLAN_HEAD + TABLE_BYTES:], patterns)):
+        raise ValueError("damaged plan: a window outside its pattern")
+    out.kind = blob[0]
+    out.buckets = blob[1]
+    out.tables = <const uint8_t *> blob + PLAN_HEAD
+    out.windows = out.tables + TABLE_BYTES
+    return 0
 
 
 cdef void prefilter_free(prefilter_t *filter) noexcept nogil:
