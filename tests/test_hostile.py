@@ -225,9 +225,12 @@ def test_a_hundred_thousand_feeds_of_one_line():
 
 def test_random_bytes_raise_nothing():
     rng = random.Random(2)
-    words = [b"OOPS", b"WARN", b"DOWN ", b"END.", b"[    1.000001]", b"[", b"]", b"\r", b"\n", b"\n",
-             b"\x00", b"\x1b[", b"<3>", b"Nov 23 01:02:03 h kernel: ", b"+0x1/0x2", b" f", b"6,1,2,-;",
-             b"[T1]", b"\xff", b" login:", b"Linux version", b"PANIC", b"KNOCK", b"DISC", b"disc"]  # fmt: skip
+    words = [
+        b"OOPS", b"WARN", b"DOWN ", b"END.", b"[    1.000001]", b"[", b"]", b"\r", b"\n", b"\n",
+        b"\x00", b"\x1b[", b"<3>", b"Nov 23 01:02:03 h kernel: ", b"+0x1/0x2", b" f",
+        b"6,1,2,-;", b"[T1]", b"\xff", b" login:", b"Linux version", b"PANIC", b"KNOCK", b"DISC",
+        b"disc",
+    ]  # fmt: skip
     for _ in range(300):
         log = b"".join(rng.choices(words, k=rng.randrange(200)))
         whole = look(tocsin.scan(log, rules()))
@@ -241,7 +244,9 @@ def test_random_bytes_raise_nothing():
             incident.to_dict()
 
 
-@pytest.mark.parametrize("byte", [b"\x00", b"\xff", b"\x1b", b"[", b" ", b"<", b"1", b"\r", b"+", b"="])
+@pytest.mark.parametrize(
+    "byte", [b"\x00", b"\xff", b"\x1b", b"[", b" ", b"<", b"1", b"\r", b"+", b"="]
+)
 def test_one_byte_for_ever(byte):
     for size in (1, 100, 65535, 65536, 65537, 300_000):
         assert tocsin.scan(byte * size) == []
