@@ -128,3 +128,12 @@ def test_a_program_that_tells_otherwise_is_told():
     out.watched = []
     (text,) = lab.differences({"expect": [WANT]}, out)
     assert text.startswith("tocsin watch and the reader differ: [('kernel.panic', ")
+
+
+def test_further_troubles_are_written_alike():
+    rows = lab.table(LAB / "more.toml")
+    assert rows
+    actions = set(re.findall(r"ACTION\((\w+)\)", (LAB / "trouble.c").read_text()))
+    for row in rows:
+        subprocess.run([shutil.which("sh"), "-n"], input=row["script"], text=True, check=True)
+        assert set(re.findall(r"^trouble (\w+)", row["script"], re.M)) <= actions, row["name"]

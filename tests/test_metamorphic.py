@@ -145,8 +145,11 @@ def test_a_syslog_header_does_not_matter(path):
         pytest.skip("not a plain kernel log")
     lines = [line + b"\n" for line in log.split(b"\n") if line.strip()]
     plain = tocsin.scan(b"".join(lines))
-    header = b"Nov 23 01:02:%02d vm-17 kernel: %s"
-    wrapped = tocsin.scan(b"".join(header % (n % 60, line) for n, line in enumerate(lines)))
+    wrapped = tocsin.scan(
+        b"".join(
+            b"Nov 23 01:02:%02d vm-17 kernel: %s" % (n % 60, line) for n, line in enumerate(lines)
+        )
+    )
     assert [(i.kind, i.title, i.signature) for i in plain] == [
         (i.kind, i.title, i.signature) for i in wrapped
     ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -35,7 +36,7 @@ class Background:
 
     command = PROGRAM
 
-    def __init__(self, out, *arguments, stdin=subprocess.DEVNULL, ready=True):
+    def __init__(self, out, *arguments, stdin=subprocess.DEVNULL, ready=True, path=None):
         self.out = Path(out)
         self.errors = self.out.with_suffix(".err")
         told = self.out.with_suffix(".ready")
@@ -51,7 +52,7 @@ class Background:
                 stdin=stdin,
                 stdout=output,
                 stderr=errors,
-                env={**CLEAN_ENVIRONMENT, "NOTIFY_SOCKET": str(told)},
+                env={**CLEAN_ENVIRONMENT, "NOTIFY_SOCKET": str(told), **_first(path)},
             )
             if ready:
                 notified.settimeout(0.05)
@@ -91,6 +92,12 @@ class Background:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
+
+
+def _first(path):
+    """Modules of `path` before all others."""
+    before = CLEAN_ENVIRONMENT.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(path), before)))} if path else {}
 
 
 def oom(number, victim="mysqld"):

@@ -344,7 +344,7 @@ def main() -> int:
         print(f"{verdict:7} {row['name']:22} {time.monotonic() - began:5.1f} s  {slowest}")
         for line in wrong:
             print(f"        {line}")
-        if wrong or options.show:
+        if wrong or options.show or "expect" not in row:
             show(heard)
         if options.keep:
             options.keep.mkdir(parents=True, exist_ok=True)

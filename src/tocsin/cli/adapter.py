@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tocsin.cli import watch
 from tocsin.cli.problems import CLEAN, FAILED
+
+if TYPE_CHECKING:
+    from tocsin.sources.shipper import Answer
+    from tocsin.watch.watcher import Watcher
 
 __all__ = ["add"]
 
@@ -84,7 +90,12 @@ def run_lines(arguments: argparse.Namespace) -> int:
     )
 
 
-def _run(arguments, name, answer, prepare):  # type: ignore[no-untyped-def]
+def _run(
+    arguments: argparse.Namespace,
+    name: str,
+    answer: Answer,
+    prepare: Callable[[Watcher], object],
+) -> int:
     from tocsin.sources.shipper import JOURNALLED, Shipper
 
     arguments.format = "jsonl"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tocsin.cli import adapter, watch
+from tocsin.cli import adapter, check, watch
 from tocsin.cli.problems import FAILED, complain
 from tocsin.cli.terminal import prepare, silence
 
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_scan(commands)
     watch.add(commands, _rule_options(), _colour_option())
+    check.add(commands, _rule_options())
     adapter.add(commands, _rule_options())
     _add_explain(commands)
     _add_rules(commands)
@@ -148,12 +149,12 @@ def _add_rules(commands: Commands) -> None:
     show.add_argument("paths", nargs="*", metavar="PATH", help="rules beside the built-in ones")
     show.add_argument("--format", choices=("text", "jsonl"), default="text")
     show.set_defaults(run=_rules_list)
-    check = actions.add_parser(
+    verify = actions.add_parser(
         "check", help="say what is wrong with a rule file", parents=[_rule_options()]
     )
-    check.add_argument("paths", nargs="+", metavar="PATH")
-    check.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
-    check.set_defaults(run=_rules_check)
+    verify.add_argument("paths", nargs="+", metavar="PATH")
+    verify.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    verify.set_defaults(run=_rules_check)
     test = actions.add_parser(
         "test", help="run the examples and counterexamples", parents=[_rule_options()]
     )

@@ -6,7 +6,8 @@ import argparse
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from tocsin.cli.problems import CLEAN, FAILED, complain
 
@@ -93,6 +94,48 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
         "--output", metavar="FILE", help="append JSON lines to this file, as well"
     )
     parser.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        help="run this by /bin/sh for each incident, its JSON on standard input",
+    )
+    parser.add_argument(
+        "--notify",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="tell people, by a URL of Apprise; may be repeated (extra: notify)",
+    )
+    parser.add_argument(
+        "--otlp",
+        metavar="URL",
+        help="an OpenTelemetry collector, http://HOST:4318/v1/logs (extra: otel)",
+    )
+    parser.add_argument(
+        "--syslog",
+        metavar="ADDRESS",
+        help="a datagram socket's path (/dev/log), udp:HOST:PORT or tcp:HOST:PORT",
+    )
+    parser.add_argument(
+        "--prometheus-file", metavar="FILE", help="counts, for node_exporter's textfile collector"
+    )
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="counts at /metrics (extra: prometheus)"
+    )
+    parser.add_argument(
+        "--repeat-after",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="--exec and --notify: repeats of the same fault are told together (default: 60)",
+    )
+    parser.add_argument(
+        "--rate",
+        type=int,
+        default=30,
+        metavar="N",
+        help="--exec and --notify: at most so many a minute (default: 30)",
+    )
+    parser.add_argument(
         "--keep",
         type=int,
         default=KEEP,
@@ -161,19 +204,97 @@ def build(arguments: argparse.Namespace) -> Watcher | None:
 
 
 def _add_named_sinks(watcher: Watcher, arguments: argparse.Namespace) -> bool:
+    for name, extra, make in SINKS:
+        value = getattr(arguments, name)
+        if not value:
+            continue
+        option = "--" + name.replace("_", "-")
+        try:
+            make(watcher, value, arguments)
+        except ImportError as error:
+            hint = f'; pip install "tocsin[{extra}]"' if extra else ""
+            complain(f"{option}: {error.name or error} is not installed{hint}")
+            return False
+        except (OSError, ValueError) as error:
+            complain(f"{option}: {getattr(error, 'strerror', None) or error}")
+            return False
+    return True
+
+
+def _output(watcher: Watcher, path: str, arguments: argparse.Namespace) -> None:
     from tocsin.sinks.render import json_line
     from tocsin.sinks.stream import FileSink
 
-    if arguments.output:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    watcher.add_sink("output", FileSink(fd, json_line, path))
+
+
+def _exec(watcher: Watcher, command: str, arguments: argparse.Namespace) -> None:
+    from tocsin.sinks.command import Command
+    from tocsin.watch.storm import Storm
+
+    watcher.add_sink("exec", Command(command), Storm(arguments.repeat_after, arguments.rate))
+
+
+def _notify(watcher: Watcher, urls: list[str], arguments: argparse.Namespace) -> None:
+    from tocsin.sinks.notify import Notify
+    from tocsin.watch.storm import Storm
+
+    watcher.add_sink("notify", Notify(urls), Storm(arguments.repeat_after, arguments.rate))
+
+
+def _otlp(watcher: Watcher, url: str, arguments: argparse.Namespace) -> None:
+    import tocsin
+    from tocsin.sinks.otlp import Otlp
+
+    watcher.add_sink("otlp", Otlp(url, tocsin.__version__))
+
+
+def _syslog(watcher: Watcher, address: str, arguments: argparse.Namespace) -> None:
+    from tocsin.sinks.syslog import Syslog
+    from tocsin.sources.listen import parse_address
+
+    protocol, _, where = address.partition(":")
+    if protocol in ("udp", "tcp"):
+        sink = Syslog(parse_address(where), protocol)
+    else:
+        sink = Syslog(address)
+    watcher.add_sink("syslog", sink)
+
+
+def _prometheus_file(watcher: Watcher, path: str, arguments: argparse.Namespace) -> None:
+    from tocsin.sinks.prometheus import Family, write_file
+
+    def write(families: list[Family]) -> None:
         try:
-            fd = os.open(
-                arguments.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
-            )
+            write_file(path, families)
         except OSError as error:
-            complain(f"{arguments.output}: {error.strerror}")
-            return False
-        watcher.add_sink("output", FileSink(fd, json_line, arguments.output))
-    return True
+            complain(f"{path}: {error.strerror}")
+
+    write_file(path, [])  # a path that is none is an error of the command line
+    watcher.measure(write, 5.0)
+
+
+def _metrics(watcher: Watcher, address: str, arguments: argparse.Namespace) -> None:
+    from tocsin.sinks.prometheus import Family, serve
+    from tocsin.sources.listen import parse_address
+
+    # The server's threads read what the loop last left here: scanners are the loop's alone.
+    latest: list[list[Family]] = [[]]
+    watcher.measure(lambda families: latest.__setitem__(0, families), 1.0)
+    serve(*parse_address(address), lambda: latest[0])
+
+
+# Option, extra that it needs, what adds it.
+SINKS: tuple[tuple[str, str, Callable[[Watcher, Any, argparse.Namespace], None]], ...] = (
+    ("output", "", _output),
+    ("exec", "", _exec),
+    ("notify", "notify", _notify),
+    ("otlp", "otel", _otlp),
+    ("syslog", "", _syslog),
+    ("prometheus_file", "", _prometheus_file),
+    ("metrics", "prometheus", _metrics),
+)
 
 
 def add_sources(watcher: Watcher, arguments: argparse.Namespace) -> bool:

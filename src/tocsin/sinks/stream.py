@@ -23,6 +23,7 @@ class FileSink:
     def __init__(self, fd: int, render: Callable[[Alarm], str], path: str | None = None) -> None:
         self._fd = fd
         self._render = render
+        self.ends_run = path is None
         self._path = path  # written under this name again when somebody rotates it away
         self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self.mark: int | None = os.fstat(fd).st_size if self._regular else None

@@ -31,6 +31,7 @@ class Entry(NamedTuple):
 class Sink(Protocol):
     most: int  # alarms it takes at a time
     wants_notes: bool  # of lost input
+    ends_run: bool  # whether nobody wants alarms any more when its reader has gone
 
     def send(self, alarms: Sequence[Alarm]) -> None:
         """Return when all are delivered; raise when none is, or Refused."""
@@ -102,11 +103,11 @@ class Courier:
             except Refused as refusal:
                 self.refused += len(batch)
                 self._complain(f"{self.name}: {refusal}; not tried again")
-            except BrokenPipeError as error:
-                self.fatal = error
-                self._wake()
-                return
             except Exception as error:  # whatever a sink's library raises, the next may work
+                if isinstance(error, BrokenPipeError) and self.sink.ends_run:
+                    self.fatal = error
+                    self._wake()
+                    return
                 self.failures += 1
                 if pause == FIRST_PAUSE:
                     self._complain(f"{self.name}: {error}; trying again")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.courier import Courier, Entry, Sink
-from tocsin.watch.loop import Loop
+from tocsin.watch.loop import Loop, Timer
 from tocsin.watch.storm import Storm
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox"]
 
+TURN = 1.0  # seconds between two looks at the windows of storms
 CHECKPOINT = 1.0  # seconds between two, when nothing is to be told
 
 
@@ -64,8 +65,11 @@ class Outbox:
         self._settled: list[tuple[str, int]] = []
         self._number = store.last_alarm() if store else 0
         self._checked = loop.clock()
+        self._timer: Timer | None = None
 
     def add(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
+        if storm is not None and not any(other.storm for other in self._members):
+            self._loop.every(TURN, lambda: None)  # windows end though nothing else happens
         member = Member(Courier(name, sink, self._loop.wake, self._complain), storm)
         self._members.append(member)
         left = self._store.waiting(name) if self._store else []
@@ -113,9 +117,15 @@ class Outbox:
             self._settled.clear()
         elif fresh or self._settled or (dirty and now - self._checked >= CHECKPOINT):
             self._commit(fresh, dirty)
+        elif dirty and self._timer is None:
+            # Nothing else may wake the loop when the checkpoint is due.
+            self._timer = self._loop.at(self._checked + CHECKPOINT, self._due)
         for number, alarm in fresh:
             for member in self._members:
                 self._offer(member, number, alarm)
+
+    def _due(self) -> None:
+        self._timer = None
 
     def checkpoint(self, dirty: list[Stream]) -> None:
         if self._store is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tocsin.rules.loader import Ruleset
+from tocsin.sinks.prometheus import Family
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.courier import Sink
 from tocsin.watch.loop import Loop
@@ -61,6 +62,7 @@ class Watcher:
         # Who takes back what it kept in the journal itself, by the name it kept it under.
         self.replay: dict[str, Callable[[bytes], object]] = {}
         self._listeners: list[Callable[[Alarm], object]] = []
+        self._at_end: list[Callable[[], object]] = []
         self._sources: list[Source] = []
         self._running = 0
         self.loop.after_round = self._round
@@ -75,6 +77,16 @@ class Watcher:
     def add_source(self, source: Source) -> None:
         self._sources.append(source)
         self._running += 1
+
+    def measure(self, use: Callable[[list[Family]], object], seconds: float) -> None:
+        """Give the counts to `use` now and then, and at the end."""
+
+        def turn() -> None:
+            use(self.meter.families(self.streams, self.outbox))
+
+        turn()
+        self.loop.every(seconds, turn)
+        self._at_end.append(turn)
 
     def source_ended(self) -> None:
         """One that has an end came to it; the run ends with the last."""
@@ -110,6 +122,8 @@ class Watcher:
             # With a state directory the open reports go on after the restart.
             for stream in list(self.streams):
                 stream.flush()
+        for call in self._at_end:
+            call()
         left = self.outbox.close(self.streams.dirty)
         if left:
             what = "kept for the next run" if self.store else "lost"
