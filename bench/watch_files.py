@@ -58,8 +58,9 @@ def main():
             program.terminate()
             program.wait()
             with open(f"{directory}/prom") as file:
-                read = next(int(x.split()[1]) for x in file if x.startswith("tocsin_scanned_bytes"))
-            assert read > 0, "nothing was read"
+                counts = dict(x.rsplit(" ", 1) for x in file if not x.startswith("#"))
+            assert int(counts["tocsin_streams"]) == files, "not every file is followed"
+            assert int(counts["tocsin_scanned_bytes_total"]) >= seconds * growing * len(LINE) * 0.8
 
 
 if __name__ == "__main__":
