@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-SIZE = 64 << 10
+SIZE = 160 << 10
 CONSOLE_SHARE = 0.7
 TARGET = Path(__file__).parents[1] / "src/tocsin/_core/simd/sample.h"
 

@@ -24,5 +24,6 @@ tested = Path(os.environ["TOCSIN_TESTED"])
 for module in (tocsin, automaton):
     if not Path(str(module.__file__)).is_relative_to(tested):
         sys.exit(f"{module.__file__} is not of the build under test, {tested}")
+workers = str(min(os.cpu_count() or 1, 4))
 left_out = [f"--ignore-glob=tests/{name}" for name in LEFT_OUT]
-sys.exit(pytest.main([*left_out, "-p", "no:cacheprovider", *sys.argv[1:]]))
+sys.exit(pytest.main([*left_out, "-p", "no:cacheprovider", "-n", workers, *sys.argv[1:]]))

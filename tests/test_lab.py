@@ -1,5 +1,6 @@
 """What of the lab can be told without a guest: its table, its words, its archives."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -70,12 +71,19 @@ def test_an_archive_is_what_cpio_reads(tmp_path):
         assert {n: (tmp_path / n).read_bytes() for n in files} == files
 
 
+def told(incident):
+    told = json.loads(json.dumps(incident.to_dict()))
+    told["attributes"]["log.record.uid"] = f"{incident.rule} {incident.start}"
+    return told
+
+
 def heard(log, *, late=0.0):
     """As if this log had come at once and everything had been reported `late` seconds after."""
     out = lab.Heard(console=bytearray(log), arrivals=[(len(log), 1.0)])
     scanner = tocsin.Scanner()
     out.reports = [(1.0 + late, i) for i in scanner.feed(log) + scanner.flush()]
     out.states = [(1.0, scanner.console)]
+    out.watched = [(when, told(incident)) for when, incident in out.reports]
     return out
 
 
@@ -96,7 +104,7 @@ WANT = {"kind": "kernel.panic", "severity": "emerg", "title": ".*sysrq.*"}
         ({"expect": [{**WANT, "cpu": "0"}]}, 0.1, ["incident 1: cpu: expected 0, got None"]),
         ({"expect": [WANT], "console": "up"}, 0.1, ["console: expected up, got panicked"]),
         ({"expect": [WANT], "saw": ["booting"]}, 0.1, ["console: never booting"]),
-        ({"expect": [WANT]}, 5.0, ["5.00 s late"]),
+        ({"expect": [WANT]}, 5.0, ["5.00 s late", "tocsin watch: kernel panic: sysrq"]),
         ({"expect": [], "also": "kernel.*"}, 0.1, []),
         ({"expect": [], "also": "memory.*"}, 0.1, ["not expected: kernel.panic"]),
         ({}, 0.1, []),
@@ -113,3 +121,19 @@ def test_what_was_waited_for_in_vain_is_told():
     out = heard(PANIC)
     out.missed = "login: "
     assert lab.differences({"expect": [WANT]}, out) == ["out of time waiting for 'login: '"]
+
+
+def test_a_program_that_tells_otherwise_is_told():
+    out = heard(PANIC)
+    out.watched = []
+    (text,) = lab.differences({"expect": [WANT]}, out)
+    assert text.startswith("tocsin watch and the reader differ: [('kernel.panic', ")
+
+
+def test_further_troubles_are_written_alike():
+    rows = lab.table(LAB / "more.toml")
+    assert rows
+    actions = set(re.findall(r"ACTION\((\w+)\)", (LAB / "trouble.c").read_text()))
+    for row in rows:
+        subprocess.run([shutil.which("sh"), "-n"], input=row["script"], text=True, check=True)
+        assert set(re.findall(r"^trouble (\w+)", row["script"], re.M)) <= actions, row["name"]

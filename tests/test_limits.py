@@ -191,7 +191,8 @@ def test_a_clock_that_goes_back_ends_nothing():
       "fold_lines": 1, "trace_total": 3, "gap_bytes": 100, "fold_bytes": 60, "fold_seconds": 1.0}],
 )  # fmt: skip
 def test_smallest_limits_do_not_depend_on_cuts(values):
-    log = (report(5) + hosts(3) + b"DOWN a\nDOWN b\nDOWN a\n" + b"z" * 600 + b"\n" + report(2, 9)) * 3
+    lines = b"DOWN a\nDOWN b\nDOWN a\n" + b"z" * 600 + b"\n"
+    log = (report(5) + hosts(3) + lines + report(2, 9)) * 3
     limits = Limits(**values)
 
     def fed(step):

@@ -146,7 +146,9 @@ def test_a_syslog_header_does_not_matter(path):
     lines = [line + b"\n" for line in log.split(b"\n") if line.strip()]
     plain = tocsin.scan(b"".join(lines))
     wrapped = tocsin.scan(
-        b"".join(b"Nov 23 01:02:%02d vm-17 kernel: %s" % (n % 60, line) for n, line in enumerate(lines))
+        b"".join(
+            b"Nov 23 01:02:%02d vm-17 kernel: %s" % (n % 60, line) for n, line in enumerate(lines)
+        )
     )
     assert [(i.kind, i.title, i.signature) for i in plain] == [
         (i.kind, i.title, i.signature) for i in wrapped

@@ -75,8 +75,9 @@ class Guest:
         return None
 
     def type(self, text: bytes) -> None:
-        """Type on the console."""
-        self.console.sendall(text)
+        """Type on the console; a guest that has just died of something reads no more."""
+        with contextlib.suppress(OSError):
+            self.console.sendall(text)
 
     def read(self, seconds: float) -> bytes | None:
         """What the console says within this time: b"" for nothing, None when the guest is gone."""

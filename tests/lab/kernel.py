@@ -41,8 +41,9 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
         raise Missing(f"{command[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
         said = (error.stderr or error.stdout).strip().splitlines()
-        # A compiler says first what is wrong, other programs last.
-        told = [line for line in said if " error: " in line] or said[-1:] or [str(error)]
+        # Compilers and make say first what is wrong, other programs last.
+        told = [line for line in said if re.search(r" error: |not found|[Nn]o such", line)]
+        told += said[-1:] or [str(error)]
         raise Missing(f"{command[0]} failed: {told[0]}") from None
     return done.stdout
 
@@ -148,7 +149,11 @@ class Kernel:
             shutil.copy(source, work)
             (Path(work) / "Makefile").write_text(f"obj-m := {source.stem}.o\n")
             compiler = os.environ.get("CC", "cc")
-            run("make", "-s", "-C", tree, f"M={work}", f"CC={compiler}", "modules")
+            # Reports name the source file; where it lay is nobody's business.
+            flags = f"KCFLAGS=-ffile-prefix-map={work}/="
+            # Type information for tracers would need one more program, and nobody traces here.
+            spare = "CONFIG_DEBUG_INFO_BTF_MODULES="
+            run("make", "-s", "-C", tree, f"M={work}", f"CC={compiler}", flags, spare, "modules")
             return (Path(work) / f"{source.stem}.ko").read_bytes()
 
 

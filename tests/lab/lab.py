@@ -4,9 +4,10 @@
 
 Each row of the table (scenarios.toml) is one guest under QEMU. A small reader feeds its serial
 console to a scanner as the bytes come, and flushes it when the console has been silent for IDLE
-seconds. Checked are the incidents of severity warning or worse (all of them, in order), how long
-after its last byte each was reported, and what the console was said to show. Exit status: 0 all is
-as expected, 1 something is not, 2 something could not be run.
+seconds; `tocsin watch` hears the same bytes and must tell the same. Checked are the incidents of
+severity warning or worse (all of them, in order), how long after its last byte each was reported,
+and what the console was said to show. Exit status: 0 all is as expected, 1 something is not, 2
+something could not be run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import os
 import re
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ from typing import Any
 
 import guest
 import kernel
+import watched
 
 import tocsin
 
@@ -59,6 +62,8 @@ class Heard:
     states: list[tuple[float, tocsin.ConsoleState]] = field(default_factory=list)
     arrivals: list[tuple[int, float]] = field(default_factory=list)  # bytes so far, when
     missed: str = ""  # what was waited for in vain
+    delays: list[float] = field(default_factory=list)  # of the program's alarms, from the last byte
+    watched: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # told by the program
 
     def arrival(self, offset: int) -> float:
         """When the byte before `offset` came."""
@@ -69,7 +74,7 @@ class Heard:
         return when - self.arrival(incident.end)
 
 
-def listen(machine: guest.Guest, row: dict[str, Any]) -> Heard:
+def listen(machine: guest.Guest, watch: watched.Watched, row: dict[str, Any]) -> Heard:
     """Feed a scanner with the console of a guest until the scenario is over."""
     heard = Heard()
     scanner = tocsin.Scanner()
@@ -83,9 +88,13 @@ def listen(machine: guest.Guest, row: dict[str, Any]) -> Heard:
 
     def take(found: list[tocsin.Incident], early: bool = False) -> None:
         now = time.monotonic() - start
+        # An unfinished line may be half of one.
+        whole = heard.console.rfind(b"\n") + 1
         for incident in found:
             key = (incident.rule, incident.start)
-            if key not in told and not (early and incident.ended not in COMPLETE):
+            if early and (incident.ended not in COMPLETE or incident.end > whole):
+                continue
+            if key not in told:
                 told.add(key)
                 heard.reports.append((now, incident))
         if not heard.states or heard.states[-1][1] is not scanner.console:
@@ -103,6 +112,7 @@ def listen(machine: guest.Guest, row: dict[str, Any]) -> Heard:
             settled = idle = False
             heard.console += chunk
             heard.arrivals.append((len(heard.console), now - start))
+            watch.take(chunk)
             take(scanner.feed(chunk))
         quiet = now - last
         # What is complete need not wait for what else may come: a copy is asked, so that the
@@ -127,6 +137,8 @@ def listen(machine: guest.Guest, row: dict[str, Any]) -> Heard:
     take(scanner.close())
     if acts or until:
         heard.missed = acts[0]["after"] if acts else until.decode()
+    watch.end({(i.kind, i.title) for _, i in heard.reports if counts(i)})
+    heard.watched = [(when - start, told) for when, told in watch.told]
     return heard
 
 
@@ -165,10 +177,34 @@ def differences(row: dict[str, Any], heard: Heard) -> list[str]:
             out.append(f"console: never {state}, but {' '.join(states)}")
     # The same bytes at once, without the clock: nothing else may come out. (Repeats that a silence
     # parted are folded here, so they are compared as a set.)
+    out += watch_differences(heard, {(i.kind, i.title) for _, i in reports})
     whole = {(i.kind, i.title) for i in tocsin.scan(bytes(heard.console)) if counts(i)}
     live = {(i.kind, i.title) for _, i in reports}
     if whole != live:
         out.append(f"live and whole differ: {sorted(live ^ whole)}")
+    return out
+
+
+def watch_differences(heard: Heard, live: set[tuple[str, str]]) -> list[str]:
+    """What `tocsin watch` told otherwise than the reader, or late."""
+    out, told, seen = [], set(), set()
+    for when, alarm in heard.watched:
+        facts = alarm["attributes"]
+        severity = tocsin.Severity[alarm["severity_text"].upper()]
+        if severity > tocsin.Severity.WARNING or facts["tocsin.kind"] in TOLERATED:
+            continue
+        told.add(watched.words(alarm))
+        # A second telling of the same is a correction, when more came to it.
+        if facts["log.record.uid"] in seen:
+            continue
+        seen.add(facts["log.record.uid"])
+        late = when - heard.arrival(facts["tocsin.offset.end"])
+        heard.delays.append(late)
+        complete = facts["tocsin.ended"] in {reason.value for reason in COMPLETE}
+        if late > (SETTLE + STEP if complete else IDLE) + SLACK:
+            out.append(f"tocsin watch: {alarm['body']}: {late:.2f} s late")
+    if told != live:
+        out.append(f"tocsin watch and the reader differ: {sorted(told ^ live)}")
     return out
 
 
@@ -245,8 +281,9 @@ class Lab:
             if not row.get("reboots"):
                 arguments.append("-no-reboot")
             command_line = f"console=ttyS0 {row.get('command_line', 'panic=-1')}"
+            watch = watched.Watched(folder, IDLE)
             with guest.Guest(folder, self.kernel.image, initrd, command_line, arguments) as machine:
-                return listen(machine, row)
+                return listen(machine, watch, row)
 
 
 def program(name: str) -> dict[str, bytes]:
@@ -289,7 +326,7 @@ def main() -> int:
         print(f"NOT RUN: {error}")
         return 2
     print(f"kernel {lab.kernel.release}")
-    failed, skipped, latencies = [], [], []
+    failed, skipped, latencies, delays = [], [], [], []
     for row in rows:
         began = time.monotonic()
         try:
@@ -301,12 +338,13 @@ def main() -> int:
         wrong = differences(row, heard)
         own = [heard.latency(report) for report in heard.reports if counts(report[1])]
         latencies += own
+        delays += heard.delays
         slowest = f"slowest report {max(own):.2f} s" if own else "nothing reported"
         verdict = "FAILED" if wrong else "ok"
         print(f"{verdict:7} {row['name']:22} {time.monotonic() - began:5.1f} s  {slowest}")
         for line in wrong:
             print(f"        {line}")
-        if wrong or options.show:
+        if wrong or options.show or "expect" not in row:
             show(heard)
         if options.keep:
             options.keep.mkdir(parents=True, exist_ok=True)
@@ -314,13 +352,13 @@ def main() -> int:
         if wrong:
             failed.append(row["name"])
         sys.stdout.flush()
-    if latencies:
-        latencies.sort()
-        middle = latencies[len(latencies) // 2]
-        print(
-            f"{len(latencies)} reports, from their last byte: median {middle * 1000:.0f} ms, "
-            f"slowest {latencies[-1] * 1000:.0f} ms (silence flushes after {IDLE * 1000:.0f} ms)"
-        )
+    for who, times in (("the reader", latencies), ("tocsin watch", delays)):
+        if times:
+            print(
+                f"{who}: {len(times)} reports, from their last byte: median "
+                f"{statistics.median(times) * 1000:.0f} ms, slowest {max(times) * 1000:.0f} ms "
+                f"(a cut one is told after {IDLE * 1000:.0f} ms of silence)"
+            )
     if skipped:
         print(f"NOT RUN: {' '.join(skipped)}")
     if failed:

@@ -17,7 +17,8 @@ from libc.string cimport memcpy, memset
 from tocsin._core.grow cimport hits_free, hits_push, hits_t
 from tocsin._core.matches cimport Matches
 from tocsin._core.prefilter cimport (
-    BLOCK_BYTES, PADDING, WINDOW_REACH, prefilter_block, prefilter_build, prefilter_free,
+    BLOCK_BYTES, PADDING, WINDOW_REACH, planned_t, prefilter_block, prefilter_build,
+    prefilter_free, prefilter_passed, read_plan,
 )
 from tocsin._core.trie cimport node_t, trie_add, trie_free, trie_init, trie_link, trie_t
 from tocsin._core.types cimport hit_t
@@ -178,8 +179,9 @@ cdef int dfa_build(dfa_t *dfa, const uint8_t *text, const size_t *ends, size_t p
 # --- walking the table ----------------------------------------------------------------------------
 
 cdef enum:
-    # What the streams walk at once where there is no filter; their events take 8 times as much.
-    PART_BYTES = 65536
+    # What the streams walk at once. An eighth of it is no multiple of 4 KB, or the streams would
+    # be after the same lines of the first cache; all of it is a multiple of 64.
+    PART_BYTES = 8 * (8192 + 320)
 
 
 cdef struct sink_t:
@@ -190,6 +192,9 @@ cdef struct sink_t:
     const uint32_t *window
     size_t lo
     size_t hi
+    # Hits that end in [sure_lo, sure_hi) count whatever the literal.
+    size_t sure_lo
+    size_t sure_hi
     # Room for the events of walk_streams, made when first needed.
     walk_event_t *events
     size_t room
@@ -200,7 +205,8 @@ cdef inline void report(const dfa_t *dfa, uint32_t state, size_t end, sink_t *si
     cdef uint32_t pattern = dfa.next[state + dfa.stride - 1]
     cdef size_t place
     cdef hit_t hit
-    if sink.out == NULL and sink.window == NULL:
+    cdef bint sure = sink.window == NULL or sink.sure_lo <= end < sink.sure_hi
+    if sink.out == NULL and sure:
         sink.total += dfa.listed[pattern - 1]
         return
     hit.end = <uint32_t> end
@@ -208,7 +214,7 @@ cdef inline void report(const dfa_t *dfa, uint32_t state, size_t end, sink_t *si
         hit.pattern = pattern - 1
         hit.start = hit.end - dfa.lengths[hit.pattern]
         pattern = dfa.then[hit.pattern]
-        if sink.window != NULL:
+        if not sure:
             place = <size_t> hit.start + sink.window[hit.pattern] + WINDOW_REACH
             if place < sink.lo or place >= sink.hi:
                 continue
@@ -331,15 +337,18 @@ cdef class Automaton:
 
     `patterns` are non-empty byte strings; equal ones are reported each under its own index.
     `ignore_case` makes ASCII letters match either case. `variant` forces one of
-    `tocsin._core.variant.usable_variants()`; by default the best one is taken.
+    `tocsin._core.variant.usable_variants()`; by default the best one is taken. `plans` are what
+    prefilter.plan_ahead made of these patterns; those the variant cannot use are passed over.
     """
 
-    def __init__(self, patterns, *, bint ignore_case=False, variant=None):
+    def __init__(self, patterns, *, bint ignore_case=False, variant=None, plans=()):
         cdef size_t total = 0, place = 0, count, i, k
         cdef uint8_t *text
         cdef size_t *ends
         cdef bytes pattern
         cdef int status
+        cdef planned_t planned, other
+        planned.tables = NULL
         if self.dfa.next != NULL:
             raise TypeError("an Automaton is immutable: it cannot be initialised again")
         if isinstance(patterns, (str, bytes, bytearray, memoryview)):
@@ -358,6 +367,10 @@ cdef class Automaton:
         count = len(self.patterns)
         if total >= <size_t> 1 << 31:
             raise ValueError("patterns are longer than 2 GiB together")
+        for blob in plans:
+            read_plan(blob, self.patterns, &other)
+            if other.kind == self.chosen.tables and not ignore_case:
+                planned = other
         text = <uint8_t *> calloc(total + PADDING, 1)
         ends = <size_t *> malloc((count + 1) * sizeof(size_t))
         try:
@@ -376,7 +389,7 @@ cdef class Automaton:
                 status = dfa_build(&self.dfa, text, ends, count, ignore_case)
                 if status == 0 and count > 0 and self.chosen.tables != TABLES_NONE:
                     status = prefilter_build(
-                        &self.filter, text, ends, count, ignore_case, &self.chosen)
+                        &self.filter, text, ends, count, ignore_case, &self.chosen, &planned)
                     text = NULL
                     ends = NULL
             if status != 0:
@@ -415,6 +428,13 @@ cdef class Automaton:
             return None
         return tuple([self.filter.window[i] for i in range(len(self.patterns))])
 
+    def candidates(self, bytes data not None):
+        """At how many places of `data` the filter has to look closer; None if there is none."""
+        if self.filter.tables == NULL:
+            return None
+        return prefilter_passed(
+            &self.filter, <const uint8_t *> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
     cdef void scan(self, const uint8_t *data, size_t length, hits_t *out) noexcept nogil:
         cdef sink_t sink
         memset(&sink, 0, sizeof(sink))
@@ -450,7 +470,7 @@ cdef class Automaton:
         cdef hits_t found
         cdef hits_t *out = sink.out
         cdef size_t lo = 0, hi, last = length + WINDOW_REACH, first
-        # Blocks to walk before the filter is tried again, and how many it will be next time.
+        # Parts to walk before the filter is tried again, and how many it will be next time.
         cdef size_t walks = 0, patience = 1
         memset(&found, 0, sizeof(found))
         if out == NULL:
@@ -475,14 +495,17 @@ cdef class Automaton:
                     lo = hi
                     continue
                 walks = patience
-                patience = min(patience * 2, <size_t> 8)
+                patience = min(patience * 2, <size_t> 4)
             walks -= 1
             # A walk is led in by a whole literal, so very long ones are walked for in one go.
-            hi = min(last, lo + max(<size_t> BLOCK_BYTES, 8 * <size_t> self.dfa.longest // 64 * 64))
+            hi = min(last, lo + max(<size_t> PART_BYTES, 8 * <size_t> self.dfa.longest // 64 * 64))
             owned = sink[0]
             owned.window = self.filter.window
             owned.lo = lo
             owned.hi = hi
+            # The window's end lies at most `ahead_most` before the hit's and two bytes behind it.
+            owned.sure_lo = lo + self.filter.ahead_most
+            owned.sure_hi = hi - 2
             # A hit owned by this block ends behind its window's first byte and at most
             # `ahead_most` bytes from it.
             walk_part(&self.dfa, data, lo - min(lo, <size_t> WINDOW_REACH),

@@ -79,9 +79,10 @@ cdef class Pipeline:
     cdef void one_line(
         self, const uint8_t *data, size_t start, size_t end, size_t size, bint cut, size_t *hit
     ) noexcept nogil:
-        """Judge data[start:end) of `size` bytes: one line of the terminal, one or more messages of the kernel.
+        """Judge data[start:end), one line of the terminal: one or more messages of the kernel.
 
-        `hit` is the first hit not yet used; it moves behind the line.
+        The block at `data` has `size` bytes. `hit` is the first hit not yet used; it moves behind
+        the line.
         """
         cdef size_t low, stop, tail, next_stamp, at
         cdef prefix_t prefix

@@ -39,6 +39,8 @@ cdef struct prefilter_t:
     uint32_t key_widths[WINDOW_BYTES]
     uint64_t key_masks[WINDOW_BYTES]
     bint fold
+    # Verification of a block gives up at one step for so many of its bytes.
+    uint32_t bytes_a_step
     # The literals, folded, one after the other: pattern p is text[ends[p - 1]:ends[p]].
     uint8_t *text
     size_t *ends
@@ -49,14 +51,31 @@ cdef struct prefilter_t:
     uint32_t ahead_most
 
 
+# A plan made ahead: what plan_windows would come to. NULL tables: there is none.
+cdef struct planned_t:
+    int kind
+    int buckets
+    const uint8_t *tables       # TABLE_BYTES
+    const uint8_t *windows      # one byte a literal
+
+cdef enum:
+    TABLE_BYTES = 2048
+
 # Takes over `text` and `ends`, which must come from malloc; behind the text there must be room for
 # PADDING bytes more. 0, or -1 if memory is out.
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
-                         bint fold, const variant_t *variant) noexcept nogil
+                         bint fold, const variant_t *variant,
+                         const planned_t *planned) noexcept nogil
 cdef void prefilter_free(prefilter_t *filter) noexcept nogil
+# What a plan made ahead says; it points into `plan`. ValueError if it is for other patterns.
+cdef int read_plan(object plan, object patterns, planned_t *out) except -1
 
 # Appends the hits of all windows that end in [lo, hi), in no order. False if candidates are so
 # dense that the automaton is the faster way; nothing is appended then. lo is a multiple of 64, hi
 # at most length + 3, hi - lo at most BLOCK_BYTES.
 cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t length,
                           size_t lo, size_t hi, hits_t *out) noexcept nogil
+
+# How many places the tables let through: what the plan of windows is judged by.
+cdef size_t prefilter_passed(const prefilter_t *filter, const uint8_t *data,
+                             size_t length) noexcept nogil

@@ -7,6 +7,8 @@ there. The filter misses nothing and proves nothing: what a match is, the automa
 Long because the plan, its tables and the verification are right only together.
 """
 
+import zlib
+
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
@@ -23,10 +25,8 @@ cdef extern from "simd/sample.h" nogil:
 cdef extern from *:
     """
     #define count_trailing_zeros(x) __builtin_ctzll(x)
-    #define count_ones(x) __builtin_popcount(x)
     """
     int count_trailing_zeros(uint64_t x) noexcept nogil
-    int count_ones(uint32_t x) noexcept nogil
 
 
 cdef enum:
@@ -41,8 +41,12 @@ cdef enum:
     QUICK_BYTES = 32
     # From here on 16 buckets save more false candidates than the second set of tables costs;
     # nibbles let more through. bench: quiet-50, quiet-400, quiet-1000.
-    MANY_FOR_PAIRS = 600
+    MANY_FOR_PAIRS = 150
     MANY_FOR_NIBBLES = 100
+    # From here on the automaton's table is in no near cache and walking it so slow that twelve
+    # bytes of it are no longer worth a step of verification, but three. bench: near-400, spam-400,
+    # quiet-5000, near-5000.
+    MANY_FOR_WALKING = 2000
 
 
 # --- planning -------------------------------------------------------------------------------------
@@ -143,14 +147,15 @@ cdef void cells_of(const plan_t *plan, int feature, const uint8_t *text, size_t 
 
 cdef inline void tell(plan_t *plan, int bucket, int place, int32_t by) noexcept nogil:
     """Count the place among those that one or two more cells would let through."""
-    cdef uint32_t rejects = plan.rejects[bucket][place]
-    cdef int count = count_ones(rejects), i, j
-    if count == 1:
-        i = count_trailing_zeros(rejects)
+    cdef uint32_t rejects = plan.rejects[bucket][place], others = rejects & (rejects - 1)
+    cdef int i, j
+    if others & (others - 1) or rejects == 0:
+        return
+    i = count_trailing_zeros(rejects)
+    if others == 0:
         plan.alone[bucket][i][sampled(plan, i, place)] += by
-    elif count == 2:
-        i = count_trailing_zeros(rejects)
-        j = count_trailing_zeros(rejects & (rejects - 1))
+    else:
+        j = count_trailing_zeros(others)
         plan.both[bucket][(plan.pair[i][j] * plan.cells + sampled(plan, i, place)) * plan.cells
                           + sampled(plan, j, place)] += by
 
@@ -224,6 +229,8 @@ cdef int plan_sample(plan_t *plan) noexcept nogil:
     cdef const uint8_t *text = <const uint8_t *> sample_text
     plan.places = SAMPLE_BYTES - 8
     for kind in range(KINDS):
+        if (kind == 0) != (plan.feature[0].kind == 0):
+            continue
         plan.stream[kind] = <uint8_t *> malloc(SAMPLE_BYTES)
         plan.where[kind] = <uint32_t *> malloc(SAMPLE_BYTES * sizeof(uint32_t))
         if plan.stream[kind] == NULL or plan.where[kind] == NULL:
@@ -355,7 +362,7 @@ cdef int plan_windows(prefilter_t *filter, size_t patterns, int kind, int bucket
                     used += 1
         # A second turn lets those that came early look again; beyond some number of literals it
         # costs more than it gains.
-        turns = 2 if patterns <= 2000 else 1
+        turns = 2 if patterns <= 400 else 1
         for turn in range(turns):
             for k in range(used):
                 p = order[k]
@@ -554,9 +561,9 @@ cdef size_t verify_window(const prefilter_t *filter, const uint8_t *data, size_t
 cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, size_t lo,
                  size_t hi, size_t count, uint16_t *ends, hits_t *out) noexcept nogil:
     cdef size_t kept = 0, found, i, place, before = out.used
-    # In steps of about 4 ns. A candidate that the screens below reject is half a step, the walk of
-    # a byte a fifth or less. bench: near-400, spam-400, quiet-5000.
-    cdef size_t cost = count // 2, most = (hi - lo) // 6 + 64
+    # In steps of some 4 to 8 ns; a candidate that the screens below reject is a quarter of one.
+    # Giving up early costs little, giving up late costs it all over again.
+    cdef size_t cost = count // 4, most = (hi - lo) // filter.bytes_a_step + 64
     cdef uint64_t word
     cdef uint32_t h, k, widths = filter.widths
     cdef const uint32_t *head
@@ -610,24 +617,110 @@ cdef bint prefilter_block(const prefilter_t *filter, const uint8_t *data, size_t
     return verify(filter, data, length, lo, hi, count, ends, out)
 
 
+cdef size_t prefilter_passed(const prefilter_t *filter, const uint8_t *data,
+                             size_t length) noexcept nogil:
+    cdef uint16_t[BLOCK_BYTES + 64] ends
+    cdef size_t lo = 0, total = 0
+    while lo < length:
+        total += filter.find(filter.tables, data, length, lo,
+                             min(length + WINDOW_REACH, lo + BLOCK_BYTES), ends)
+        lo += BLOCK_BYTES
+    return total
+
+
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
-                         bint fold, const variant_t *variant) noexcept nogil:
+                         bint fold, const variant_t *variant,
+                         const planned_t *planned) noexcept nogil:
     cdef int buckets = 8
+    cdef size_t p
     filter.text = text
     filter.ends = ends
     filter.fold = fold
     filter.window = <uint32_t *> calloc(patterns + 1, sizeof(uint32_t))
-    filter.tables = <uint8_t *> calloc(2 * MOST_FEATURES * MOST_CELLS, 1)
+    filter.tables = <uint8_t *> calloc(TABLE_BYTES, 1)
     if filter.window == NULL or filter.tables == NULL:
         return -1
     filter.find = variant.find
+    filter.bytes_a_step = 12 if patterns < MANY_FOR_WALKING else 3
     if variant.find16 != NULL and patterns >= (
             MANY_FOR_PAIRS if variant.tables == TABLES_PAIRS else MANY_FOR_NIBBLES):
         buckets = 16
         filter.find = variant.find16
-    if plan_windows(filter, patterns, variant.tables, buckets) != 0:
+    if planned.tables != NULL and planned.kind == variant.tables and planned.buckets == buckets:
+        memcpy(filter.tables, planned.tables, TABLE_BYTES)
+        for p in range(patterns):
+            filter.window[p] = planned.windows[p]
+    elif plan_windows(filter, patterns, variant.tables, buckets) != 0:
         return -1
     return build_entries(filter, patterns)
+
+
+# --- plans made ahead ---------------------------------------------------------------------------
+# Planning some thousand literals takes a tenth of a second; a set of patterns that is known when a
+# package is built can be planned then. The blob: kind, buckets, check sum of the patterns, tables,
+# windows. It is used for those patterns only, where a variant wants that kind of tables.
+
+cdef enum:
+    PLAN_HEAD = 6
+
+
+def plan_ahead(patterns, int kind, int buckets):
+    """The plan of `patterns` for tables of `kind` (1 pairs, 2 nibbles) and 8 or 16 buckets."""
+    cdef prefilter_t filter
+    cdef bytes joined = b"".join(patterns)
+    cdef size_t count = len(patterns), i, place = 0
+    cdef int status = -1
+    if kind not in (1, 2) or buckets not in (8, 16):
+        raise ValueError(f"no tables of kind {kind} with {buckets} buckets")
+    memset(&filter, 0, sizeof(filter))
+    filter.text = <uint8_t *> calloc(len(joined) + PADDING, 1)
+    filter.ends = <size_t *> malloc((count + 1) * sizeof(size_t))
+    filter.window = <uint32_t *> calloc(count + 1, sizeof(uint32_t))
+    filter.tables = <uint8_t *> calloc(TABLE_BYTES, 1)
+    try:
+        if (
+            filter.text != NULL and filter.ends != NULL
+            and filter.window != NULL and filter.tables != NULL
+        ):
+            memcpy(filter.text, <const uint8_t *> joined, len(joined))
+            for i in range(count):
+                place += len(patterns[i])
+                filter.ends[i] = place
+            status = plan_windows(&filter, count, kind, buckets)
+        if status != 0:
+            raise MemoryError(f"no room for the plan of {count} patterns")
+        return (
+            bytes((kind, buckets)) + patterns_sum(patterns)
+            + (<char *> filter.tables)[:TABLE_BYTES]
+            + bytes([filter.window[i] for i in range(count)])
+        )
+    finally:
+        free(filter.text)
+        free(filter.ends)
+        free(filter.window)
+        free(filter.tables)
+
+
+def patterns_sum(patterns):
+    """Four bytes that tell one set of patterns from another."""
+    return zlib.crc32(b"\0".join(patterns)).to_bytes(4, "little")
+
+
+cdef int read_plan(object plan, object patterns, planned_t *out) except -1:
+    """What a blob of plan_ahead says, if it is one of these patterns; ValueError otherwise."""
+    cdef bytes blob = plan
+    if (
+        len(blob) != PLAN_HEAD + TABLE_BYTES + len(patterns)
+        or blob[2:PLAN_HEAD] != patterns_sum(patterns)
+    ):
+        raise ValueError("the plan was made for other patterns")
+    if any(at >= len(text) for at, text in zip(blob[PLAN_HEAD + TABLE_BYTES:], patterns)):
+        raise ValueError("damaged plan: a window outside its pattern")
+    out.kind = blob[0]
+    out.buckets = blob[1]
+    out.tables = <const uint8_t *> blob + PLAN_HEAD
+    out.windows = out.tables + TABLE_BYTES
+    return 0
 
 
 cdef void prefilter_free(prefilter_t *filter) noexcept nogil:

@@ -313,7 +313,9 @@ cdef uint32_t caller_id(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *o
     return q + 1
 
 
-cdef uint32_t journal_host(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+cdef uint32_t journal_host(
+    const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out
+) noexcept nogil:
     """`web-1 kernel: ` behind a stamp (journalctl -o short-monotonic): the offset behind, or `at`.
 
     Other tags are left in the message: `Web Content[7]: segfault` is a kernel's line."""

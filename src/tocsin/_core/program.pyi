@@ -13,6 +13,7 @@ class Program:
         consoles: Sequence[tuple[int, bool]],
         shapes: Sequence[tuple[str, Sequence[str]]],
         fingerprint: bytes,
+        plans: Sequence[bytes] = (),
     ) -> Program: ...
     @property
     def rule_count(self) -> int: ...

@@ -22,10 +22,13 @@ cdef class Program:
     """`literals`: the automaton's patterns. `entries`: per literal a list of
     (role, rule, anchor, also, not, weight). `rules`: per rule a dict with the keys of rule_t plus
     `absorbs` and `mutes` (rule numbers). `consoles`: (state, new_boot) rows. `shapes`: see Shapes.
-    `fingerprint`: 16 bytes that change with the ruleset; a snapshot is bound to it.
+    `fingerprint`: 16 bytes that change with the ruleset; a snapshot is bound to it. `plans`: of
+    the literals, made ahead.
     """
 
-    def __cinit__(self, literals, entries, rules, consoles, shapes, bytes fingerprint not None):
+    def __cinit__(
+        self, literals, entries, rules, consoles, shapes, bytes fingerprint not None, plans=()
+    ):
         cdef uint32_t i, n, at
         cdef entry_t *entry
         cdef rule_t *rule
@@ -34,7 +37,7 @@ cdef class Program:
             raise ValueError(f"{len(literals)} literals, {len(entries)} lists of entries")
         if len(fingerprint) != 16:
             raise ValueError(f"fingerprint of {len(fingerprint)} bytes, expected 16")
-        self.automaton = Automaton(literals)
+        self.automaton = Automaton(literals, plans=plans)
         self.shapes = Shapes(shapes)
         self.fingerprint = fingerprint
         self.rule_count = len(rules)

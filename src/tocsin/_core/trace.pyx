@@ -43,6 +43,17 @@ cdef void lines_push(lines_t *v, line_t item) noexcept nogil:
     v.used += 1
 
 
+cdef enum:
+    # What is read of one message: printk cuts its own at 1 KiB, syslog at 2. A regular expression
+    # may take the square of a line's length; without a bound one line could take minutes.
+    READ_BYTES = 2048
+
+
+cdef inline uint32_t read_length(const line_t *line) noexcept nogil:
+    cdef uint32_t length = line.length - line.body
+    return length if length < READ_BYTES else READ_BYTES
+
+
 cdef class Trace:
     """One closed trace. Not made by hand: the pipeline returns them."""
 
@@ -154,14 +165,14 @@ cdef class Trace:
         return tuple(out)
 
     def body(self, size_t i):
-        """The message of line `i` (prefix stripped), decoded as Latin-1: one character a byte."""
+        """The message of line `i` (prefix stripped) as far as it is read, one character a byte."""
         cdef line_t *line
         if i >= self.c.lines.used:
             raise IndexError(f"line {i} of {self.c.lines.used}")
         line = &self.c.lines.at[i]
-        return (
-            (<char *> self.c.text.at)[line.at + line.body:line.at + line.length].decode("latin-1")
-        )
+        return (<char *> self.c.text.at)[
+            line.at + line.body:line.at + line.body + read_length(line)
+        ].decode("latin-1")
 
     def text(self):
         """The messages joined by newlines, decoded as Latin-1."""
@@ -178,7 +189,7 @@ cdef class Trace:
                 if i:
                     bytes_push(&joined, &newline, 1)
                 bytes_push(
-                    &joined, self.c.text.at + line.at + line.body, line.length - line.body
+                    &joined, self.c.text.at + line.at + line.body, read_length(line)
                 )
             try:
                 if joined.failed:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tocsin.classify.rust_v0 import path_of
+
 # Compilers put these behind a function's name; the function is the same.
 SUFFIX = re.compile(r"(?:\.(?:isra|constprop|part|cold|llvm|lto_priv|__key)(?:\.\d+)*|\.\d+)+$")
 # The same system call has another wrapper on every architecture and in every decade.
@@ -21,7 +23,7 @@ CORRUPTED = "corrupted"
 
 def clean(function: str) -> str:
     """The name without what compiler and architecture added to it."""
-    name = SUFFIX.sub("", function)
+    name = path_of(SUFFIX.sub("", function))
     name = SYSCALL.sub("", name)
     return OLD_SYSCALL.sub("", name)
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 # What stands in front of the program counter, by architecture. User-mode segments (33, 2b, 23) say
 # nothing about the kernel.
 PC_MARKS = (
-    "RIP: ", "RIP  [", "EIP: ", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc : ", "Krnl PSW",
+    "IP: ", "RIP  [", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc ", "ERA: ", "TPC: <",
+    "Krnl PSW",
 )  # fmt: skip
 PC = re.compile(
     r"^\s*(?:RIP:? +(?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
-    r"|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] |epc : (?:\w+ : )?"
+    r"|IP: (?:\[<\w+>\] )?|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] "
+    r"|epc *: (?:\w+ : |[0-9a-f]{8,} )?|ERA: [0-9a-f]+ |TPC: <"
     r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<][^\s+)]*)\+0x"
 )
 AT = re.compile(

@@ -33,7 +33,7 @@ def _number(text: str) -> str | int:
 
 
 def _text(text: str) -> str:
-    """Latin-1, one character a byte, to what the bytes say: UTF-8 where they are, \\xNN elsewhere."""
+    """Latin-1, one character a byte, to what the bytes say: UTF-8 where they are, else \\xNN."""
     if text.isascii():
         return text
     return text.encode("latin-1").decode("utf-8", "backslashreplace")

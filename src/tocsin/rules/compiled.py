@@ -8,6 +8,7 @@ Examples are left out: they are read from the TOML when somebody asks for them.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import sys
@@ -21,7 +22,9 @@ from tocsin.rules.tables import build
 
 NAME = "builtin.json"
 # Counts up when what the cache holds changes its form.
-FORM = 2
+FORM = 3
+# What the filter takes for as many literals as the built-in rules have.
+BUCKETS = 16
 EXAMPLES = ("example", "counterexample")
 
 
@@ -68,9 +71,20 @@ def parse(files: Sequence[Path], tables: Sequence[Path]) -> dict[str, Any]:
     return known
 
 
+def plans_of(literals: Sequence[str]) -> list[str]:
+    """Where the filter is to look for each literal: for both kinds of tables that variants have."""
+    from tocsin._core.prefilter import plan_ahead
+
+    patterns = [literal.encode() for literal in literals]
+    return [
+        base64.b64encode(plan_ahead(patterns, kind, BUCKETS)).decode() for kind in (1, 2)
+    ]
+
+
 def write(directory: Path, files: Sequence[Path], tables: Sequence[Path]) -> Path:
     """Write the cache of `directory`. Raises RuleError when a rule is wrong: a build that fails."""
     content = {"digest": digest([*files, *tables]), **parse(files, tables)}
+    content["program"]["plans"] = plans_of(content["program"]["literals"])
     target = directory / NAME
     target.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     return target

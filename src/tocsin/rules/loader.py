@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,7 @@ def _program(tables: dict[str, Any], fingerprint: bytes) -> Program:
         row["fold_after"] = row["fold_after"].encode()
     return Program(
         _encoded(tables["literals"]), entries, tables["rules"], tables["consoles"],
-        tables["shapes"], fingerprint,
+        tables["shapes"], fingerprint, [base64.b64decode(p) for p in tables.get("plans", ())],
     )  # fmt: skip
 
 

@@ -1,0 +1,65 @@
+"""Small calls, builds and the whole scanner: `pytest bench/` (needs pytest-benchmark).
+
+What takes nanoseconds is measured in a loop inside one process, beside an empty method, because
+the call itself is most of it.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench import haystacks
+from bench.engines import AhoCorasickRs, Daachorse, Hyperscan, Unavailable
+from tocsin._core.automaton import Automaton
+from tocsin._core.variant import usable_variants
+
+pytest.importorskip("pytest_benchmark")
+
+WHERE = haystacks.source()
+WORDS = haystacks.patterns(400, WHERE)
+LINE = (
+    b"Mar  7 10:10:10 storage sshd[4711]: Accepted publickey for admin from 10.1.2.3 port 4711 ssh2"
+)
+
+
+class Empty:
+    def is_match(self, data: bytes) -> bool:
+        return False
+
+
+def test_empty_method(benchmark):
+    assert benchmark(Empty().is_match, LINE) is False
+
+
+@pytest.mark.parametrize("variant", usable_variants())
+def test_is_match_on_an_innocent_line(benchmark, variant):
+    assert benchmark(Automaton(WORDS, variant=variant).is_match, LINE) is False
+
+
+@pytest.mark.parametrize("kind", [Hyperscan, AhoCorasickRs, Daachorse])
+def test_peer_on_an_innocent_line(benchmark, kind):
+    try:
+        engine = kind(WORDS)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    assert benchmark(engine.count, LINE) == 0
+
+
+@pytest.mark.parametrize("variant", [usable_variants()[0], "dfa"])
+@pytest.mark.parametrize("count", [50, 400, 1000, 5000])
+def test_build(benchmark, count, variant):
+    words = haystacks.patterns(count, WHERE)
+    automaton = benchmark.pedantic(Automaton, (words,), {"variant": variant}, rounds=5)
+    assert len(automaton) == count
+
+
+def test_scan_quiet(benchmark):
+    tocsin = pytest.importorskip("tocsin")
+    if not hasattr(tocsin, "scan"):
+        pytest.skip("tocsin.scan is not there yet")
+    data = haystacks.haystack("quiet", 8 << 20, WORDS, WHERE)
+    incidents = benchmark.pedantic(tocsin.scan, (data,), rounds=3)
+    assert isinstance(incidents, list)
