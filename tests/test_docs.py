@@ -134,7 +134,7 @@ def test_every_command_and_option_named_exists(shell):
         for option in re.findall(r"(?<= )--?[a-z][a-z-]*", line):
             assert option in helps[command], line
     for option in re.findall(r"`(--?[a-z][a-z-]*)", README):
-        assert option in helps["scan"], f"the README names {option}"
+        assert any(option in text for text in helps.values()), f"the README names {option}"
 
 
 @pytest.mark.parametrize("name", DOCS)
