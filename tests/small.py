@@ -33,7 +33,7 @@ RULES = "schema = 1\n" + "".join(
         rule("t.side", 'literal = "DISC"', '[rule.continue]\nliteral = "disc"\nlines = 5',
              lane="disk"),
         rule("t.follow", 'literal = "FATAL"'),
-        rule("t.line", 'literal = "DOWN"\nmatch = \'DOWN (?P<device>\\w*)\'',
+        rule("t.line", 'literal = "DOWN"\nmatch = \'DOWN ?(?P<device>\\w*)\'',
              '[rule.fold]\nafter = "DOWN "', title="down {device}"),
         rule("t.word", 'literal = "ABAB"\nanchor = "word"'),
         rule("t.body", 'literal = "ABBA"\nanchor = "body"'),

@@ -258,7 +258,8 @@ def test_a_dict_of_json_values():
 
 
 def test_odd_bytes_stay_json():
-    log = b"\x1b[0m[    1.000000] Out of memory: Killed process 9 (\xff\x00\x07d\xc3\xa9) total-vm:1kB\n"
+    log = b"\x1b[0m[    1.000000] Out of memory: Killed process 9 (\xff\x00\x07d\xc3\xa9) total-vm"
+    log += b":1kB\n"
     for incident in tocsin.scan(log):
         assert json.loads(json.dumps(incident.to_dict()))
 

@@ -104,16 +104,18 @@ def storm_of_one():
     for block in range(100):
         yield b"".join(
             b"[%12.6f] I/O error, dev sda, sector %d op 0x0:(READ) flags 0x0 phys_seg 1\n"
-            % (block + n / 2500, n) for n in range(2500)
-        )  # fmt: skip
+            % (block + n / 2500, n)
+            for n in range(2500)
+        )
 
 
 def storm_of_many():
     for block in range(40):
         yield b"".join(
             b"[%12.6f] I/O error, dev sd%d, sector %d op 0x0:(READ) flags 0x0 phys_seg 1\n"
-            % (block, block * 2500 + n, n) for n in range(2500)
-        )  # fmt: skip
+            % (block, block * 2500 + n, n)
+            for n in range(2500)
+        )
 
 
 def storm_of_reports():
@@ -155,9 +157,13 @@ def test_bounded_memory(name):
     root = Path(__file__).parent.parent
     path = [str(root), *(p for p in sys.path if p and Path(p).is_dir())]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name], capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)}, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "-c", PROGRAM, name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     got = json.loads(done.stdout)
     assert got["offset"] == sum(len(chunk) for chunk in STREAMS[name]())
@@ -225,9 +231,33 @@ def test_a_hundred_thousand_feeds_of_one_line():
 
 def test_random_bytes_raise_nothing():
     rng = random.Random(2)
-    words = [b"OOPS", b"WARN", b"DOWN ", b"END.", b"[    1.000001]", b"[", b"]", b"\r", b"\n", b"\n",
-             b"\x00", b"\x1b[", b"<3>", b"Nov 23 01:02:03 h kernel: ", b"+0x1/0x2", b" f", b"6,1,2,-;",
-             b"[T1]", b"\xff", b" login:", b"Linux version", b"PANIC", b"KNOCK", b"DISC", b"disc"]  # fmt: skip
+    words = [
+        b"OOPS",
+        b"WARN",
+        b"DOWN ",
+        b"END.",
+        b"[    1.000001]",
+        b"[",
+        b"]",
+        b"\r",
+        b"\n",
+        b"\n",
+        b"\x00",
+        b"\x1b[",
+        b"<3>",
+        b"Nov 23 01:02:03 h kernel: ",
+        b"+0x1/0x2",
+        b" f",
+        b"6,1,2,-;",
+        b"[T1]",
+        b"\xff",
+        b" login:",
+        b"Linux version",
+        b"PANIC",
+        b"KNOCK",
+        b"DISC",
+        b"disc",
+    ]
     for _ in range(300):
         log = b"".join(rng.choices(words, k=rng.randrange(200)))
         whole = look(tocsin.scan(log, rules()))
@@ -241,7 +271,9 @@ def test_random_bytes_raise_nothing():
             incident.to_dict()
 
 
-@pytest.mark.parametrize("byte", [b"\x00", b"\xff", b"\x1b", b"[", b" ", b"<", b"1", b"\r", b"+", b"="])
+@pytest.mark.parametrize(
+    "byte", [b"\x00", b"\xff", b"\x1b", b"[", b" ", b"<", b"1", b"\r", b"+", b"="]
+)
 def test_one_byte_for_ever(byte):
     for size in (1, 100, 65535, 65536, 65537, 300_000):
         assert tocsin.scan(byte * size) == []

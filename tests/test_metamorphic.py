@@ -145,6 +145,8 @@ def test_a_syslog_header_does_not_matter(path):
         pytest.skip("not a plain kernel log")
     lines = [line + b"\n" for line in log.split(b"\n") if line.strip()]
     plain = tocsin.scan(b"".join(lines))
+    if any(incident.boot for incident in plain):
+        pytest.skip("a central log tells of no boots")
     wrapped = tocsin.scan(
         b"".join(
             b"Nov 23 01:02:%02d vm-17 kernel: %s" % (n % 60, line) for n, line in enumerate(lines)

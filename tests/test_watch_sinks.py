@@ -254,3 +254,11 @@ def test_an_extra_that_is_not_there(tmp_path, rules):
     )  # fmt: skip
     assert program.process.wait(30) == 2
     assert 'apprise is not installed; pip install "tocsin[notify]"' in program.stderr
+
+
+def test_a_burst_that_is_larger_than_the_bound_finds_room_in_a_sink_that_lives(watch, tmp_path):
+    append(tmp_path / "a.log", b"".join(map(oom, range(500))))
+    got = tmp_path / "got"
+    program = watch("--from", "start", "--keep", "50", "--output", got)
+    until(lambda: len(wires(got)) == len(program.incidents) == 500)
+    assert "counting on" not in program.stderr

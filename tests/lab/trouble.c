@@ -110,13 +110,13 @@ static noinline void do_use_after_free(void)
 	int round;
 
 	/* Often enough for a sampling checker to have guarded one of the blocks. */
-	for (round = 0; round < 4000; round++) {
+	for (round = 0; round < 400; round++) {
 		block = kmalloc(96, GFP_KERNEL);
 		again = block;
 		OPTIMIZER_HIDE_VAR(again);
 		kfree((void *)block);
 		again[8] = 0x41;
-		if (!(round % 200))
+		if (!(round % 20))
 			msleep(1);
 	}
 }
@@ -125,14 +125,14 @@ static noinline void do_overflow(void)
 {
 	int round;
 
-	for (round = 0; round < 4000; round++) {
+	for (round = 0; round < 400; round++) {
 		volatile char *block = kmalloc(96, GFP_KERNEL), *past = block;
 
 		OPTIMIZER_HIDE_VAR(past);
 		past[96] = 0x41;
 		past[97] = 0x41;
 		kfree((void *)block);
-		if (!(round % 200))
+		if (!(round % 20))
 			msleep(1);
 	}
 }

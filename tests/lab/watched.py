@@ -28,16 +28,21 @@ class Watched:
         with socket.socket(socket.AF_UNIX) as door:
             door.bind(str(path))
             door.listen(1)
-            door.settimeout(PATIENCE)
+            door.settimeout(0.2)
             command = ["watch", "--format", "jsonl", "--idle", str(idle), f"unix:{path}"]
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tocsin", *command], stdout=subprocess.PIPE
             )
-            try:
-                self.peer, _ = door.accept()
-            except TimeoutError:
-                self.process.kill()
-                raise RuntimeError("tocsin watch did not come to its socket") from None
+            limit = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    self.peer, _ = door.accept()
+                    break
+                except TimeoutError:
+                    if self.process.poll() is not None or time.monotonic() > limit:
+                        self.process.kill()
+                        raise RuntimeError("tocsin watch did not come to its socket") from None
+        self.peer.setblocking(True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

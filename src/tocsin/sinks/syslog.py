@@ -63,9 +63,8 @@ class Syslog:
         family: int = socket.AF_UNIX
         where: Any = self._address
         if isinstance(where, tuple):
-            family, _, _, _, where = socket.getaddrinfo(
-                where[0], where[1], type=socket.SOCK_DGRAM
-            )[0]
+            host, port = where
+            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         made = socket.socket(family, socket.SOCK_DGRAM)
         made.settimeout(TIMEOUT)
         try:

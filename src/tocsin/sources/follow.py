@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tocsin.sources.rotation import HEAD, Part, Sibling, is_copy, siblings
@@ -118,11 +118,10 @@ class Followed:
             part.close()
         self.release()
 
-    def look(self, now: float, *, sure: bool = False, appeared: int = 2) -> bool:
+    def look(self, now: float, *, appeared: int = 2) -> bool:
         """Read what is new; True when there is more to read at once.
 
-        `sure`: nothing was written that was not looked at. `appeared`: how often something has
-        come under this name since the last look, at most.
+        `appeared`: how often something has come under this name since the last look, at most.
         """
         if self._stream is None:
             self._begin()
@@ -139,7 +138,7 @@ class Followed:
         if self._current is None:
             self._adopt(status)
         elif not self._current.is_file(status):
-            more |= self._rotated(status, now, sure, appeared)
+            more |= self._rotated(status, now, appeared)
         assert self._current is not None
         part = self._current
         if status.st_size == part.position and part.fd < 0:
@@ -227,18 +226,13 @@ class Followed:
 
     # -- rotation ----------------------------------------------------------------------------
 
-    def _rotated(
-        self, status: os.stat_result, now: float, sure: bool, appeared: int
-    ) -> bool:
+    def _rotated(self, status: os.stat_result, now: float, appeared: int) -> bool:
         """Another file has the name now."""
         assert self._current is not None
         assert self._stream is not None
         old = self._current
-        found = old.fd >= 0
-        if not found and not sure:
-            found = self._find(old) is not None
-            if not found:
-                self._rotated_away(old)
+        if old.fd < 0 and self._find(old) is None:
+            self._rotated_away(old)
         changed = None
         if old.fd >= 0:
             while self._read(old):
@@ -272,12 +266,21 @@ class Followed:
 
     def _find(self, part: OpenPart) -> str | None:
         """Open a file that was renamed while it was closed."""
-        for path in (self.path, *(sibling.path for sibling in siblings(self.path))):
+        for path in self._names():
             if part.open(path):
                 if os.fstat(part.fd).st_size >= part.position and self._is_same(part):
                     return path
                 part.close()  # its inode is another file's now
         return None
+
+    def _names(self) -> Iterator[str]:
+        """Where a renamed file may be: the usual names first, since thousands of files may be
+        rotated at one moment, and to list their directory for each would take minutes."""
+        yield self.path
+        yield f"{self.path}.1"
+        yield f"{self.path}.0"
+        for sibling in siblings(self.path):
+            yield sibling.path
 
     def _read_whole(self, sibling: Sibling, position: int) -> None:
         part = OpenPart(sibling.device, sibling.inode, position)

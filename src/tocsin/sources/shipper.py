@@ -125,7 +125,8 @@ class Shipper:
         self._rest = b""
         self._at_end = False
         self._poll = select.poll()
-        self._last: str | None = None  # what the last line kept is known by
+        self._last: bytes | None = None  # the last line kept
+        self._known: str | None = None  # what the last line of an earlier run is known by
         self._first = True
         self._by_key: dict[tuple[str | None, str | None], Stream] = {}
 
@@ -133,14 +134,16 @@ class Shipper:
         """Before the journal is replayed into `replay`."""
         self._streams = streams
         self._main = streams.open(f"{self.name}#last", replays=True)
-        self._main.where = lambda: self._last
-        self._last = self._main.position
+        self._main.where = self._key_of_last
+        self._known = self._main.position
 
     def replay(self, line: bytes) -> None:
-        shipped = read(line)
-        self._last = _key(line, shipped)
+        self._last = line
         self._main.moved()
-        self._take(shipped)
+        self._take(read(line))
+
+    def _key_of_last(self) -> str | None:
+        return self._known if self._last is None else _key(self._last)
 
     def start(self, loop: Loop, streams: Streams) -> None:
         self._loop = loop
@@ -150,6 +153,8 @@ class Shipper:
         else:
             loop.on_readable(0, self._read)
             self._poll.register(0, select.POLLIN)
+            if self._answer.asks:
+                os.set_blocking(0, False)
         self._answer.ready()
 
     def _read(self) -> None:
@@ -159,24 +164,28 @@ class Shipper:
         # Who waits for an answer sends the next line at once: a round of the loop for each would
         # cost more than the line.
         until = self._loop.now + TOGETHER
-        while not self._at_end and self._poll.poll(1) and self._loop.clock() < until:
-            self._read_once()
+        while not self._at_end and self._loop.clock() < until:
+            if not self._read_once() and not self._poll.poll(1):
+                return
 
-    def _read_once(self) -> None:
-        data = os.read(0, CHUNK)
+    def _read_once(self) -> bool:
+        try:
+            data = os.read(0, CHUNK)
+        except BlockingIOError:
+            return False
         if not data:
             self._end()
-            return
+            return True
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
         for line in lines:
             self._line(line)
         if len(self._rest) > LONGEST:
             # Not confirmed before its end: it is one line of the shipper's.
-            self._streams.malformed[self.name] += 1
-            self._take(Shipped(self._rest[:LONGEST], None, None, None))
+            self._take(Shipped(self._rest[:LONGEST], None, None, None, malformed=True))
             self._rest = self._rest[LONGEST:]
         if self._file:
             self._loop.soon(self._read)
+        return True
 
     def _end(self) -> None:
         self._at_end = True
@@ -188,28 +197,30 @@ class Shipper:
         self._ended()
 
     def _line(self, line: bytes) -> None:
-        shipped = read(line)
-        if shipped.malformed:
-            self._streams.malformed[self.name] += 1
-        if self._keep is not None:
-            key = _key(line, shipped)
-            if self._first and key == self._last:
-                self._first = False
+        if self._keep is None:
+            self._take(read(line))
+            self._answer.taken()
+            return
+        if self._first:
+            self._first = False
+            if _key(line) == self._key_of_last():
                 self._answer.taken()
                 return
-            try:
-                self._keep(JOURNALLED, line)
-            except OSError as error:
-                self._answer.refused(error.strerror or "cannot keep it")
-                return
-            self._last = key
-            self._main.moved()
-        self._first = False
-        self._take(shipped)
+        try:
+            self._keep(JOURNALLED, line)
+        except OSError as error:
+            self._answer.refused(error.strerror or "cannot keep it")
+            return
+        # Kept, so answered: the shipper makes the next line ready while this one is read.
         self._answer.taken()
+        self._last = line
+        self._main.moved()
+        self._take(read(line))
 
     def _take(self, shipped: Shipped) -> None:
         self.lines += 1
+        if shipped.malformed:
+            self._streams.malformed[self.name] += 1
         key = shipped.file, shipped.host
         stream = self._by_key.get(key)
         if stream is None:
@@ -228,5 +239,5 @@ class Shipper:
         stream.feed(shipped.line)
 
 
-def _key(line: bytes, shipped: Shipped) -> str:
-    return shipped.key or hashlib.sha256(line).hexdigest()
+def _key(line: bytes) -> str:
+    return read(line).key or hashlib.sha256(line).hexdigest()

@@ -53,6 +53,7 @@ class Courier:
         self.mark: int | None = None
         self.failures = 0
         self.refused = 0
+        self.failing = False  # since the last delivery
         self.fatal: BaseException | None = None
         self._wake = wake
         self._complain = complain
@@ -69,6 +70,11 @@ class Courier:
         with self._condition:
             self._queue.append(entry)
             self._condition.notify()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is delivering, and may be done soon."""
+        return bool(self._queue) and not self.failing and self.fatal is None
 
     def taken(self) -> list[int]:
         """The alarms that were delivered since last asked."""
@@ -109,6 +115,7 @@ class Courier:
                     self._wake()
                     return
                 self.failures += 1
+                self.failing = True
                 if pause == FIRST_PAUSE:
                     self._complain(f"{self.name}: {error}; trying again")
                 with self._condition:
@@ -120,6 +127,7 @@ class Courier:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             pause = FIRST_PAUSE
+            self.failing = False
             with self._condition:
                 for _ in batch:
                     self._queue.popleft()

@@ -19,12 +19,14 @@ RECORD = struct.Struct("<III")
 MAGIC = b"tocsinJ1"
 # Begun anew at the next checkpoint when it is longer than this.
 LONG = 4 << 20
+KEYS = 1024
 
 
 class Journal:
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         head = os.pread(self._fd, HEADER.size, 0)
+        self._keys: dict[str, tuple[bytes, int]] = {}  # names as bytes, and their check sums
         self.epoch = 0
         self.size = HEADER.size
         if len(head) == HEADER.size and head.startswith(MAGIC):
@@ -40,9 +42,14 @@ class Journal:
         return self.size > LONG
 
     def append(self, name: str, data: bytes) -> None:
-        key = name.encode("utf-8", "surrogateescape")
-        head = RECORD.pack(len(key), len(data), zlib.crc32(data, zlib.crc32(key)))
-        record = b"".join((head, key, data))
+        known = self._keys.get(name)
+        if known is None:
+            key = name.encode("utf-8", "surrogateescape")
+            if len(self._keys) >= KEYS:
+                self._keys.clear()
+            known = self._keys[name] = key, zlib.crc32(key)
+        key, start = known
+        record = RECORD.pack(len(key), len(data), zlib.crc32(data, start)) + key + data
         # One call: after it the record is the kernel's, and survives the death of this process.
         done = os.pwrite(self._fd, record, self.size)
         while done < len(record):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Outbox"]
 
 TURN = 1.0  # seconds between two looks at the windows of storms
+PATIENCE = 0.5  # seconds without one delivery, after which a full sink counts as dead
 CHECKPOINT = 1.0  # seconds between two, when nothing is to be told
 
 
@@ -35,13 +36,14 @@ class Resumable(Protocol):
 class Member:
     """A sink with its courier, its storm control and how much waits for it."""
 
-    __slots__ = ("courier", "dropped", "storm", "waiting")
+    __slots__ = ("courier", "dropped", "stalled", "storm", "waiting")
 
     def __init__(self, courier: Courier, storm: Storm | None) -> None:
         self.courier = courier
         self.storm = storm
         self.waiting = 0
         self.dropped = 0
+        self.stalled = False  # it was waited for in vain
 
 
 class Outbox:
@@ -190,7 +192,7 @@ class Outbox:
     def _offer(self, member: Member, number: int, alarm: Alarm) -> None:
         if alarm.is_note and not member.courier.sink.wants_notes:
             self._settled.append((member.courier.name, number))
-        elif member.waiting >= self._keep:
+        elif member.waiting >= self._keep and not self._makes_room(member):
             member.dropped += 1
             self._settled.append((member.courier.name, number))
             if member.dropped == 1:
@@ -198,6 +200,24 @@ class Outbox:
         else:
             member.waiting += 1
             self._pass(member, number, alarm)
+
+    def _makes_room(self, member: Member) -> bool:
+        """Whether a sink that is full takes some. One that lives is worth a moment, or a burst
+        of alarms would find no room in it; a dead one is not waited for."""
+        until = time.monotonic() + PATIENCE
+        while member.waiting >= self._keep:
+            before = member.waiting
+            self._collect()
+            if member.waiting < before:
+                member.stalled = False
+                until = time.monotonic() + PATIENCE
+            elif member.stalled or not member.courier.is_busy:
+                return False
+            elif time.monotonic() > until:
+                member.stalled = True
+            else:
+                time.sleep(0.001)
+        return True
 
     def _pass(self, member: Member, number: int, alarm: Alarm) -> None:
         if member.storm is None or alarm.is_note:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections.abc import Callable
 from typing import Protocol
@@ -21,6 +22,7 @@ from tocsin.watch.streams import Streams
 __all__ = ["Source", "Watcher"]
 
 PRUNE = 3600.0
+FILES = 65536  # descriptors asked for
 
 
 class Source(Protocol):
@@ -43,6 +45,7 @@ class Watcher:
         on_gap: Callable[[Alarm], object] = lambda alarm: None,
     ) -> None:
         """Raises store.BadState."""
+        _allow_many_files()
         self.loop = Loop()
         self.store = Store(state) if state is not None else None
         self.meter = Meter()
@@ -150,3 +153,11 @@ class Watcher:
         self.outbox.round(self.streams.dirty)
         if self.outbox.fatal is not None:
             self.loop.stop()
+
+
+def _allow_many_files() -> None:
+    """When many logs are rotated at once, both files of each are open for a while."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

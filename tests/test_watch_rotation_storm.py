@@ -1,0 +1,74 @@
+"""A thousand rotations a minute: nothing is lost, or the gap is told."""
+
+import os
+import re
+import shutil
+import time
+
+import pytest
+
+from tests.cli_program import RULES
+from tests.watch_program import Background, append, oom, until
+
+ROTATIONS = int(os.environ.get("TOCSIN_ROTATIONS", "120"))
+KEPT = 5
+
+
+@pytest.fixture(name="rules")
+def _rules(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rules") / "t.toml"
+    path.write_text(RULES)
+    return ["--no-builtin", "--rules", path]
+
+
+def shift(log):
+    """a.log.1 becomes a.log.2 and so on; the last goes."""
+    for number in range(KEPT, 1, -1):
+        older = log.with_name(f"a.log.{number - 1}")
+        if older.exists():
+            older.rename(log.with_name(f"a.log.{number}"))
+
+
+def by_rename(log):
+    shift(log)
+    log.rename(log.with_name("a.log.1"))
+    append(log, b"")
+
+
+def by_copy(log):
+    shift(log)
+    shutil.copy(log, log.with_name("a.log.1"))
+    os.truncate(log, 0)
+
+
+@pytest.mark.parametrize("rotate", [by_rename, by_copy])
+def test_a_storm_of_rotations(tmp_path, rules, rotate):
+    log = tmp_path / "a.log"
+    append(log, b"")
+    program = Background(tmp_path / "out", "watch", *rules, "--format", "jsonl", "--idle", "1", log)
+    try:
+        number = 0
+        for _ in range(ROTATIONS):
+            for _ in range(5):
+                number += 1
+                append(log, oom(number))
+                time.sleep(0.006)
+            rotate(log)
+            time.sleep(0.03)
+
+        def told():
+            return {int(re.search(r"mysqld(\d+)", body)[1]) for body in program.bodies}
+
+        wanted = set(range(1, number + 1))
+        if rotate is by_rename:
+            until(lambda: told() >= wanted)
+            assert program.gaps == []
+        else:
+            time.sleep(2)
+            # This writer waits for the truncation; so all can be found, in the file or its copy.
+            assert told() == wanted
+            assert program.gaps
+        bodies = program.bodies
+        assert len(bodies) == len(set(bodies))
+    finally:
+        program.kill()
