@@ -123,11 +123,12 @@ def test_every_script_named_exists_and_runs():
 
 def test_every_command_and_option_named_exists(shell):
     named = {line for _, line in commands() if line.startswith("tocsin ")}
+    named |= {line for line in re.findall(r"`(tocsin [a-z][^`]*)`", README)}
     assert named
     helps = {}
     for line in named:
         words = line.split()
-        command = " ".join(words[1:3]) if words[1] == "rules" else words[1]
+        command = " ".join(words[1:3]) if words[1] in ("rules", "adapter") else words[1]
         if command not in helps:
             helps[command] = shell(f"tocsin {command} --help")
             assert helps[command].startswith("usage: "), line
