@@ -123,7 +123,7 @@ def test_every_script_named_exists_and_runs():
 
 def test_every_command_and_option_named_exists(shell):
     named = {line for _, line in commands() if line.startswith("tocsin ")}
-    named |= {line for line in re.findall(r"`(tocsin [a-z][^`]*)`", README)}
+    named |= set(re.findall(r"`(tocsin [a-z][^`]*)`", README))
     assert named
     helps = {}
     for line in named:
