@@ -60,7 +60,7 @@ cdef bint entry_holds(Program program, input_t *line, hit_t hit, uint32_t entry)
         if start == line.prefix.body or start - line.prefix.body > MOST_HOST:
             return False
         for i in range(line.prefix.body, start):
-            if not (is_word(s[i]) or s[i] == 45 or s[i] == 46):
+            if not (is_word(s[i]) or s[i] in (45, 46, 40, 41)):  # (none): no name set yet
                 return False
     for i in range(e.also, e.also_end):
         text = &program.texts[i]

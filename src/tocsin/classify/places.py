@@ -16,6 +16,7 @@ PC = re.compile(
     r"|IP: (?:\[<\w+>\] )?|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] "
     r"|epc *: (?:\w+ : |[0-9a-f]{8,} )?|ERA: [0-9a-f]+ |TPC: <"
     r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<][^\s+)]*)\+0x"
+    r"(?:[0-9a-f]+/0x[0-9a-f]+ \[(?P<module>\w+))?"
 )
 AT = re.compile(
     r"\bat: (?:\[<[0-9a-f]+>\] )?(?P<function>[A-Za-z_<][^\s+]*)\+0x"
@@ -34,15 +35,18 @@ def line_at(text: str, at: int) -> str:
     return text[text.rfind("\n", 0, at) + 1 : len(text) if end < 0 else end]
 
 
-def program_counter(text: str) -> str | None:
-    """The kernel function the instruction pointer stood in, by the first line that says so."""
-    best: tuple[int, str] | None = None
+def program_counter(text: str) -> tuple[str, str | None] | None:
+    """The kernel function the instruction pointer stood in, and its module, if it has one.
+
+    By the first line that says so.
+    """
+    best: tuple[int, tuple[str, str | None]] | None = None
     for mark in PC_MARKS:
         at = text.find(mark)
         while at >= 0 and (best is None or at < best[0]):
             match = PC.match(line_at(text, at))
             if match:
-                best = (at, match["function"])
+                best = (at, (match["function"], match["module"]))
                 break
             at = text.find(mark, at + 1)
     return best[1] if best else None

@@ -141,8 +141,8 @@ class TraceReading:
         more: list[list[tuple[str, str | None]]] = []
         for source in profile.sources:
             if source == "pc":
-                function = program_counter(text)
-                candidates += [(function, None)] if function else []
+                place = program_counter(text)
+                candidates += [place] if place else []
             elif source in ("at", "held"):
                 candidates += [(f, None) for f in lock_places(text, source == "held")]
             elif source == "trace":
