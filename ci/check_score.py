@@ -10,7 +10,7 @@ from pathlib import Path
 
 # What is on the bundled consoles at severity warning or worse, in order.
 BUNDLED = {
-    "failing-disk.log": ["storage.ata", "storage.block"],
+    "failing-disk.log": ["storage.ata", "storage.block", "storage.block"],
     "five-troubles.log": [
         "memory.oom", "storage.ata", "storage.raid", "kernel.lockup", "kernel.panic",
     ],

@@ -17,6 +17,9 @@ for pattern in ("py.typed", "**/*.pyi", "rules/builtin/*.toml", "rules/SCHEMA.md
     missing = [str(path) for path in expected if not (package / path).is_file()]
     assert not missing, f"not in the package: {', '.join(sorted(missing))}"
 
+cache = package / "rules" / "builtin" / "builtin.json"
+assert cache.is_file(), "the built-in rules were not resolved by the build"
+
 log = (root / "examples" / "out-of-memory-amid-firewall-noise.log").read_bytes()
 kinds = {incident.kind for incident in tocsin.scan(log)}
 assert "memory.oom" in kinds, kinds
