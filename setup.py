@@ -7,11 +7,13 @@ build fails.
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 CORE = Path("src/tocsin/_core")
@@ -55,11 +57,29 @@ class BuildRules(build_py):
 
         source = Path("src/tocsin/rules/builtin")
         target = Path(self.build_lib) / "tocsin/rules/builtin"
-        compiled.write(target, *compiled.split(source))
+        compiled.write(target, *compiled.split(source), plans=False)
+
+
+class BuildCore(build_ext):
+    """Builds the core, and with it plans the search for the built-in rules' literals."""
+
+    def run(self):
+        super().run()
+        # A sanitizer build cannot be imported by a Python that is none; its plans are made later.
+        if self.inplace or self.editable_mode or BUILD == "sanitize":
+            return
+        package = Path(self.build_lib).resolve()
+        subprocess.run(
+            [sys.executable, "-m", "tocsin.rules.compiled", str(package / "tocsin/rules/builtin")],
+            env={**os.environ, "PYTHONPATH": str(package)},
+            cwd=package,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 setup(
-    cmdclass={"build_py": BuildRules},
+    cmdclass={"build_py": BuildRules, "build_ext": BuildCore},
     # Every way of building compiles on all cores, `pip install` among them.
     options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(

@@ -81,10 +81,16 @@ def plans_of(literals: Sequence[str]) -> list[str]:
     ]
 
 
-def write(directory: Path, files: Sequence[Path], tables: Sequence[Path]) -> Path:
-    """Write the cache of `directory`. Raises RuleError when a rule is wrong: a build that fails."""
+def write(
+    directory: Path, files: Sequence[Path], tables: Sequence[Path], *, plans: bool = True
+) -> Path:
+    """Write the cache of `directory`. Raises RuleError when a rule is wrong: a build that fails.
+
+    `plans` needs the compiled core; without them loading is right, only slower.
+    """
     content = {"digest": digest([*files, *tables]), **parse(files, tables)}
-    content["program"]["plans"] = plans_of(content["program"]["literals"])
+    if plans:
+        content["program"]["plans"] = plans_of(content["program"]["literals"])
     target = directory / NAME
     target.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     return target
