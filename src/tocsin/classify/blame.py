@@ -47,8 +47,11 @@ class Profile:
         self.after: list[str] = row.get("after", [])
         self.headless: bool = row.get("headless", False)
         self.sections: bool = row.get("sections", False)
+        self.modules: bool = row.get("modules", False)
         self._skip = _alternation(_resolve(row.get("skip", []), skips))
         self._below = _alternation(_resolve(row.get("below", []), skips))
+        # Blames another function than the one that ran, which is then told as `at`.
+        self.representative = bool(row.get("below"))
         self._prefer = _alternation(row.get("prefer", []))
         self._avoid = _alternation(row.get("avoid", []))
         self._avoids = bool(row.get("avoid"))
@@ -77,9 +80,18 @@ class Profile:
             self._avoid.match(SUFFIX.sub("", name)) is not None for name in functions
         )
 
-    def choose(self, functions: Sequence[str]) -> int | None:
-        """Index of the function to blame, innermost first; None when all are machinery."""
+    def choose(
+        self, functions: Sequence[str], modules: Sequence[str | None] = ()
+    ) -> int | None:
+        """Index of the function to blame, innermost first; None when all are machinery.
+
+        `modules`: the modules that the functions belong to, for profiles that ask.
+        """
         verdicts = [self._verdict(name) for name in functions]
+        if self.modules:
+            first = next((n for n, verdict in enumerate(verdicts) if not verdict & SKIP), None)
+            if first is not None and first < len(modules) and modules[first]:
+                return first
         for n, verdict in enumerate(verdicts):
             if verdict & PREFER:
                 return n

@@ -10,6 +10,7 @@ from typing import Any
 
 from tocsin._core.trace import Trace
 from tocsin.classify.blame import CORRUPTED, Blame, Profile
+from tocsin.classify.disks import disk_of
 from tocsin.classify.facts import identity
 from tocsin.classify.places import line_at, lock_places, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
@@ -86,6 +87,9 @@ class TraceReading:
         if rule.start_match is not None:
             match = rule.start_match.search(line_at(text, first))
             if match:
+                if "trigger" in match.groupdict() and "pid" in raw:
+                    # Who ran is the one that set it off; `pid` is for the one it befell.
+                    raw["trigger_pid"] = raw.pop("pid")
                 _fill(raw, match)
         for extract in rule.extracts:
             for literal in extract.literals:
@@ -112,9 +116,16 @@ class TraceReading:
             fields["function"], module = self._blamed(profile, raw.get("at"))
             if module:
                 fields["module"] = module
+            if self.blame.profile(profile).representative and "at" not in raw:
+                place = program_counter(text[first:])
+                if place:
+                    fields["at"] = place[0]
         elif "function" in raw:
             fields["function"] = self.blame.profile(profile or "default").name(raw["function"])
-        if rule.kind != "kernel.panic":
+        disk = disk_of(self.values["kind"], fields)
+        if disk is not None:
+            fields["disk"] = disk
+        if self.values["kind"] != "kernel.panic":
             at = text.find(PANIC_MARK, first)
             match = PANIC.search(line_at(text, at)) if at >= 0 else None
             if match:
@@ -152,7 +163,9 @@ class TraceReading:
         if stated:
             more.append([(stated, None)])
         for section in [candidates, *more]:
-            at = profile.choose([function for function, _ in section])
+            at = profile.choose(
+                [function for function, _ in section], [module for _, module in section]
+            )
             if at is not None:
                 function, module = section[at]
                 return profile.name(function), module
@@ -195,6 +208,8 @@ class TraceReading:
         fields = self.fields()
         parts = [self.values["kind"]]
         if self.values["signature"]:
+            # What went wrong is the title's words, where and to whom the fields.
+            parts.append(self.values["titles"][0])
             parts += [f"{name}={fields.get(name, '')}" for name in self.values["signature"]]
         else:
             parts.append(self.title())
