@@ -70,7 +70,7 @@ FAILURE = """\
 [   10.200002] ata1: EH complete
 [   10.300000] blk_update_request: I/O error, dev sda, sector 4096 op 0x0:(READ) flags 0x0
 [   10.400000] Buffer I/O error on dev sda1, logical block 256, async page read
-[   10.500000] EXT4-fs error (device sda1): ext4_find_entry:1455: inode #2: comm ls: reading lblock 0
+[   10.500000] EXT4-fs error (device sda1): ext4_find_entry:1455: inode #2: comm ls: bad block
 [   10.600000] Aborting journal on device sda1-8.
 [   10.700000] EXT4-fs (sda1): Remounting filesystem read-only
 [   20.100000] blk_update_request: I/O error, dev sdb, sector 8 op 0x1:(WRITE) flags 0x0

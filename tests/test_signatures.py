@@ -1,8 +1,9 @@
-"""The same fault has the same signature on every kernel, host and boot; another fault has another."""
+"""A fault has the same signature on every kernel, host and boot; another fault has another."""
 
 import json
 import re
 from collections import defaultdict
+from itertools import pairwise
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_the_same_fault_on_two_kernels_has_one_signature(what):
     # One kernel may say more than the other (a second stall, a journal given up), never otherwise.
     told = sorted(({i.signature for i in trouble(path)} for path in PAIRS[what]), key=len)
     assert told[0] or not any(told)
-    for fewer, more in zip(told, told[1:], strict=False):
+    for fewer, more in pairwise(told):
         assert fewer <= more
 
 
@@ -68,7 +69,8 @@ def test_two_faults_have_two_signatures():
     [
         ("BUG: kernel NULL pointer dereference, address: 8\nRIP: 0010:ring_push+0x2b/0x90\n",
          "BUG: kernel NULL pointer dereference, address: 8\nRIP: 0010:ring_pull+0x2b/0x90\n"),
-        ("Out of memory: Killed process 41 (java)\n", "Out of memory: Killed process 41 (mysqld)\n"),
+        ("Out of memory: Killed process 41 (java)\n",
+         "Out of memory: Killed process 41 (mysqld)\n"),
         ("EXT4-fs error (device sda1): ext4_lookup:1: x\n",
          "EXT4-fs error (device sdb1): ext4_lookup:1: x\n"),
         ("I/O error, dev sda, sector 8\n", "I/O error, dev sdb, sector 8\n"),
