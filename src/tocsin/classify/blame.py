@@ -18,6 +18,7 @@ SUFFIX = re.compile(r"(?:\.(?:isra|constprop|part|cold|llvm|lto_priv|__key)(?:\.
 # The same system call has another wrapper on every architecture and in every decade.
 SYSCALL = re.compile(r"^__(?:x64|ia32|arm64|s390x?|riscv|se|do|x32)_(?:compat_)?(?=sys_)")
 OLD_SYSCALL = re.compile(r"^(?:SyS|ksys|SYSC)_")
+SYSCALL_NAME = re.compile(r"(?:__\w+?_)?(?:compat_)?(?:k?sys|SyS|SYSC)_")
 CORRUPTED = "corrupted"
 
 
@@ -102,6 +103,9 @@ class Profile:
                     inner -= 1
                 if not verdicts[inner]:
                     return inner
+        if self.representative and functions and SYSCALL_NAME.match(functions[-1]):
+            # Some unwinders end at the system call, in front of what called it.
+            return len(functions) - 1
         for n, verdict in enumerate(verdicts):
             if not verdict & SKIP:
                 return n

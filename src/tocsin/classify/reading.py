@@ -151,7 +151,10 @@ class TraceReading:
         candidates: list[tuple[str, str | None]] = []
         more: list[list[tuple[str, str | None]]] = []
         for source in profile.sources:
-            if source == "pc":
+            if source == "stated":
+                # An address, where the kernel has no name for the place.
+                candidates += [(stated, None)] if stated and not stated[0].isdigit() else []
+            elif source == "pc":
                 place = program_counter(text)
                 candidates += [place] if place else []
             elif source in ("at", "held"):
@@ -168,7 +171,13 @@ class TraceReading:
             )
             if at is not None:
                 function, module = section[at]
+                if module is None:
+                    module = next((m for f, m in section if f == function and m), None)
                 return profile.name(function), module
+        if "at" in profile.sources:
+            places = lock_places(text, False)
+            if places:  # machinery, all of it; still more than nothing
+                return profile.name(places[0]), None
         return CORRUPTED, None
 
     def _sections(self, profile: Profile) -> list[list[tuple[str, str | None]]]:
