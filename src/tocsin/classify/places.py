@@ -19,7 +19,7 @@ PC = re.compile(
     r"(?:[0-9a-f]+/0x[0-9a-f]+ \[(?P<module>\w+))?"
 )
 AT = re.compile(
-    r"\bat: (?:\[<[0-9a-f]+>\] )?(?P<function>[A-Za-z_<][^\s+]*)\+0x"
+    r"\bat: (?:\[<[0-9a-f]+>\] +)?(?P<function>[A-Za-z_<][^\s+]*)\+0x"
     r"|^\s*(?:\[<[0-9a-f]+>\] )?(?P<alone>[A-Za-z_][^\s+]*)\+0x"
 )
 RELEASE = "trying to release lock"

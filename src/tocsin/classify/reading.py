@@ -12,6 +12,7 @@ from typing import Any
 
 from tocsin._core.trace import Trace
 from tocsin.classify.blame import CORRUPTED, Blame, Profile
+from tocsin.classify.disks import disk_of
 from tocsin.classify.facts import identity
 from tocsin.classify.places import line_at, lock_places, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
@@ -95,6 +96,9 @@ class TraceReading:
         if rule.start_match is not None:
             match = rule.start_match.search(line_at(text, first))
             if match:
+                if "trigger" in match.groupdict() and "pid" in raw:
+                    # Who ran is the one that set it off; `pid` is for the one it befell.
+                    raw["trigger_pid"] = raw.pop("pid")
                 _fill(raw, match)
         for extract in rule.extracts:
             for literal in extract.literals:
@@ -121,9 +125,16 @@ class TraceReading:
             fields["function"], module = self._blamed(profile, raw.get("at"))
             if module:
                 fields["module"] = module
+            if self.blame.profile(profile).representative and "at" not in raw:
+                place = program_counter(text[first:])
+                if place:
+                    fields["at"] = place[0]
         elif "function" in raw:
             fields["function"] = self.blame.profile(profile or "default").name(raw["function"])
-        if rule.kind != "kernel.panic":
+        disk = disk_of(self.values["kind"], fields)
+        if disk is not None:
+            fields["disk"] = disk
+        if self.values["kind"] != "kernel.panic":
             at = text.find(PANIC_MARK, first)
             match = PANIC.search(line_at(text, at)) if at >= 0 else None
             if match:
@@ -150,7 +161,10 @@ class TraceReading:
         candidates: list[tuple[str, str | None]] = []
         more: Iterator[list[tuple[str, str | None]]] = iter(())
         for source in profile.sources:
-            if source == "pc":
+            if source == "stated":
+                # An address, where the kernel has no name for the place.
+                candidates += [(stated, None)] if stated and not stated[0].isdigit() else []
+            elif source == "pc":
                 place = program_counter(text)
                 candidates += [place] if place else []
             elif source in ("at", "held"):
@@ -161,10 +175,18 @@ class TraceReading:
                 more = sections if profile.sections else more
         last = [[(stated, None)]] if stated else []
         for section in chain([candidates], more, last):
-            at = profile.choose([function for function, _ in section])
+            at = profile.choose(
+                [function for function, _ in section], [module for _, module in section]
+            )
             if at is not None:
                 function, module = section[at]
+                if module is None:
+                    module = next((m for f, m in section if f == function and m), None)
                 return profile.name(function), module
+        if "at" in profile.sources:
+            places = lock_places(text, False)
+            if places:  # machinery, all of it; still more than nothing
+                return profile.name(places[0]), None
         return CORRUPTED, None
 
     def _sections(self, profile: Profile) -> Iterator[list[tuple[str, str | None]]]:
@@ -204,6 +226,8 @@ class TraceReading:
         fields = self.fields()
         parts = [self.values["kind"]]
         if self.values["signature"]:
+            # What went wrong is the title's words, where and to whom the fields.
+            parts.append(self.values["titles"][0])
             parts += [f"{name}={fields.get(name, '')}" for name in self.values["signature"]]
         else:
             parts.append(self.title())
