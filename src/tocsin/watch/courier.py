@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 class Sink(Protocol):
     most: int  # alarms it takes at a time
-    wants_notes: bool  # of lost input
+    pages: bool  # tells people at once: not of lost input, and not of what was asked for
     ends_run: bool  # whether nobody wants alarms any more when its reader has gone
 
     def send(self, alarms: Sequence[Alarm]) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from tocsin.rules.loader import Ruleset
 from tocsin.sinks.prometheus import Family
+from tocsin.watch import alarms
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.courier import Sink
 from tocsin.watch.loop import Loop
+from tocsin.watch.maintenance import Maintenance
 from tocsin.watch.meter import Meter
 from tocsin.watch.outbox import Outbox
 from tocsin.watch.ready import tell_starter
+from tocsin.watch.requested import Requests
 from tocsin.watch.store import Store
 from tocsin.watch.storm import Storm
 from tocsin.watch.streams import Streams
@@ -22,6 +25,7 @@ from tocsin.watch.streams import Streams
 __all__ = ["Source", "Watcher"]
 
 PRUNE = 3600.0
+LOOK = 1.0  # seconds between two looks at the maintenance windows
 FILES = 65536  # descriptors asked for
 
 
@@ -43,6 +47,7 @@ class Watcher:
         complain: Callable[[str], object],
         wants: Callable[[Alarm], bool] = lambda alarm: True,
         on_gap: Callable[[Alarm], object] = lambda alarm: None,
+        maintenance: Maintenance | None = None,
     ) -> None:
         """Raises store.BadState."""
         _allow_many_files()
@@ -59,6 +64,8 @@ class Watcher:
             saved=self.store.saved if self.store else lambda _: None,
             complain=complain,
         )
+        self._maintenance = maintenance
+        self._requests = Requests(maintenance, self._consoles)
         self._wants = wants
         self._on_gap = on_gap
         self._complain = complain
@@ -69,6 +76,8 @@ class Watcher:
         self._sources: list[Source] = []
         self._running = 0
         self.loop.after_round = self._round
+        if maintenance is not None:
+            self.loop.every(LOOK, self._end_windows)
 
     def add_sink(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
         self.outbox.add(name, sink, storm)
@@ -85,7 +94,7 @@ class Watcher:
         """Give the counts to `use` now and then, and at the end."""
 
         def turn() -> None:
-            use(self.meter.families(self.streams, self.outbox))
+            use(self.meter.families(self.streams, self.outbox, self._maintenance))
 
         turn()
         self.loop.every(seconds, turn)
@@ -143,11 +152,25 @@ class Watcher:
     def _report(self, alarm: Alarm) -> None:
         if alarm.kind == "tocsin.gap":
             self._on_gap(alarm)
+        alarm = self._requests.mark(alarm)
         self.meter.alarm(alarm)
         if self._wants(alarm):
             self.outbox.post(alarm)
             for hear in self._listeners:
                 hear(alarm)
+
+    def _consoles(self) -> Iterator[tuple[str, str | None, str]]:
+        return ((stream.name, stream.host, stream.console) for stream in self.streams)
+
+    def _end_windows(self) -> None:
+        """Who is left in no good state when a maintenance is over has nobody's leave any more."""
+        for window, incidents, unwell in self._requests.ended():
+            assert self._maintenance is not None
+            self._report(
+                alarms.maintenance_over(
+                    self._maintenance.path, window.reason, incidents, unwell, self.streams.wall()
+                )
+            )
 
     def _round(self) -> None:
         self.outbox.round(self.streams.dirty)
