@@ -46,10 +46,13 @@ class Alarm(NamedTuple):
 
     @property
     def pages(self) -> bool:
-        """Whether people are to be told at once. Of notes, that a machine did not come back."""
-        if self.is_note:
-            return self.kind == "tocsin.maintenance" and self.severity <= Severity.CRIT
-        return bool(self.wire["attributes"].get("tocsin.paged", True))
+        """Whether people are to be told at once. Of notes, that something is worse than they
+        were told, and that a machine did not come back from its maintenance."""
+        facts = self.wire["attributes"]
+        if self.kind == "tocsin.maintenance":
+            return self.severity <= Severity.CRIT
+        worse = not self.is_note or "tocsin.severity.before" in facts
+        return worse and bool(facts.get("tocsin.paged", True))
 
     @property
     def requested(self) -> str:
@@ -143,8 +146,8 @@ def repeated(last: Alarm, count: int, seconds: float, observed: float) -> Alarm:
     )  # fmt: skip
 
 
-def revised(alarm: Alarm) -> Alarm:
-    """What `alarm`, told before its end was sure, has become since."""
+def revised(alarm: Alarm, before: int) -> Alarm:
+    """What `alarm`, told before its end was sure with the severity `before`, has become since."""
     attributes = {
         "tocsin.kind": alarm.kind,
         "tocsin.signature": alarm.signature,
@@ -152,6 +155,8 @@ def revised(alarm: Alarm) -> Alarm:
         "tocsin.count": alarm.incident.count if alarm.incident else 1,
         "log.record.original": alarm.wire["attributes"]["log.record.original"],
     }
+    if alarm.severity < before:
+        attributes["tocsin.severity.before"] = SEVERITIES[before][0]
     return _note(
         "revised", Place(alarm.source, alarm.place.path), alarm.observed, severity=alarm.severity,
         body=alarm.title, signature=alarm.signature, attributes=attributes,
