@@ -35,6 +35,15 @@ def script(path, text):
     return path
 
 
+def check_metrics(text):
+    """What Prometheus's own tool has to say of names, types and help."""
+    done = subprocess.run(
+        [peers.program("promtool"), "check", "metrics"], input=text, text=True, check=False,
+        capture_output=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 # -- storms ----------------------------------------------------------------------------------
 
 
@@ -72,8 +81,8 @@ def test_a_rate_holds_back_what_is_not_alike():
 
 
 def test_a_storm_is_one_command_and_a_count(watch, tmp_path):
-    got = tmp_path / "got"
-    watch("--exec", f"cat >> {got}", "--repeat-after", "1.5")
+    got, prom = tmp_path / "got", tmp_path / "x.prom"
+    program = watch("--exec", f"cat >> {got}", "--repeat-after", "1.5", "--prometheus-file", prom)
     for number in range(40):
         # Lines of another kind in between, or the scanner itself folds them.
         append(tmp_path / "a.log", disk("sda") + b"x\n" * 40000)
@@ -86,6 +95,12 @@ def test_a_storm_is_one_command_and_a_count(watch, tmp_path):
     alone = [w for w in wires(tmp_path / "out") if "incident" in w["schema"]]
     assert 1 + sum(counted) == len(alone)
     assert len(bodies) < len(alone)
+    assert program.stop() == 0
+    text = prom.read_text()
+    assert f'tocsin_suppressed_total{{sink="exec",reason="repeat"}} {sum(counted)}\n' in text
+    assert f'tocsin_alarms_delivered_total{{sink="exec"}} {len(alone)}\n' in text
+    assert 'tocsin_sink_failures_total{sink="exec"} 0\n' in text
+    check_metrics(text)
 
 
 # -- sinks -----------------------------------------------------------------------------------
@@ -124,18 +139,14 @@ def test_what_finds_no_room_is_counted(watch, tmp_path):
     for number in range(5):
         append(tmp_path / "a.log", disk(f"s{'abcdefg'[number]}"))
         until(lambda n=number: len(program.incidents) > n)
+    until(lambda: 'tocsin_sink_failing{sink="exec"} 1\n' in prom.read_text())
     program.stop()
-    assert 'tocsin_alarms_dropped_total{sink="exec"} 3\n' in prom.read_text()
+    text = prom.read_text()
+    assert 'tocsin_alarms_dropped_total{sink="exec"} 3\n' in text
+    assert 'tocsin_alarms_waiting{sink="exec"} 2\n' in text
+    assert re.search(r'tocsin_sink_failures_total\{sink="exec"\} [1-9]', text)
+    check_metrics(text)
     assert "2 alarms could not be delivered; lost" in program.stderr
-
-
-def check_metrics(text):
-    """What Prometheus's own tool has to say of names, types and help."""
-    done = subprocess.run(
-        [peers.program("promtool"), "check", "metrics"], input=text, text=True, check=False,
-        capture_output=True,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_counts_for_prometheus(watch, tmp_path):

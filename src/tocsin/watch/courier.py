@@ -107,7 +107,7 @@ class Courier:
             try:
                 self.sink.send([entry.alarm for entry in batch])
             except Refused as refusal:
-                self.refused += len(batch)
+                self.refused += sum(len(entry.numbers) for entry in batch)
                 self._complain(f"{self.name}: {refusal}; not tried again")
             except Exception as error:  # whatever a sink's library raises, the next may work
                 if isinstance(error, BrokenPipeError) and self.sink.ends_run:

@@ -117,6 +117,7 @@ class Watcher:
                     self.streams.open(name).feed(data)
             self.streams.keep = self.store.journal.append
             self.loop.every(PRUNE, self.store.prune)
+        self._end_windows()  # those in force from the start on
         for source in self._sources:
             source.start(self.loop, self.streams)
         # Where each stream begins is known before the first byte of it can be lost.
