@@ -237,17 +237,18 @@ class Stream:
         while self._lines and self._lines[0][0] + SETTLE <= now:
             settled = self._lines.pop(0)[1]
         if settled:
-            began = owner.loop.clock()
-            self._look(scanner, settled)
             self.looked_at = now
-            owner.looked(owner.loop.clock() - began)
+            self._look(scanner, settled)
         self._wait_until(self._due())
 
     def _look(self, scanner: Scanner, settled: int) -> None:
         """Tell what is complete and ends before `settled`, from a copy of the scanner."""
         owner = self._owner
-        copy = Scanner.loads(scanner.dumps(), owner.rules)
-        for incident in copy.flush():
+        began = owner.loop.clock()
+        incidents = Scanner.loads(scanner.dumps(), owner.rules).flush()
+        # What is told is told once; it is the looking again and again that must have a bound.
+        owner.looked(owner.loop.clock() - began)
+        for incident in incidents:
             if incident.ended not in COMPLETE or incident.end > settled:
                 continue
             uid = incident_id(self.origin, incident.start + self.base, incident.rule)
