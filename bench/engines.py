@@ -35,6 +35,8 @@ class Engine:
     # Slow engines see only the first so many bytes.
     most: ClassVar[int] = 1 << 40
     peer: ClassVar[bool] = True
+    # The cheapest call that tells whether a short line has a match; its result is true if it has.
+    ask: Callable[[bytes], object] | None = None
 
     def __init__(self, patterns: list[bytes]):
         raise NotImplementedError
@@ -136,6 +138,13 @@ class Hyperscan(Engine):
             expressions=patterns, ids=list(range(len(patterns))), elements=len(patterns),
             flags=0, literal=True,
         )  # fmt: skip
+        self.seen: list[int] = []
+        self.ask = self.first
+
+    def first(self, data: bytes) -> bool:
+        self.seen.clear()
+        self.database.scan(data, match_event_handler=lambda *match: self.seen.append(match[0]))
+        return bool(self.seen)
 
     def count(self, data: bytes) -> int:
         found = 0
@@ -160,6 +169,7 @@ class AhoCorasickRs(Engine):
         self.automaton = ahocorasick_rs.BytesAhoCorasick(
             patterns, implementation=ahocorasick_rs.Implementation.DFA
         )
+        self.ask = self.automaton.find_matches_as_indexes
 
     def count(self, data: bytes) -> int:
         return len(self.automaton.find_matches_as_indexes(data, overlapping=True))
@@ -177,6 +187,7 @@ class Daachorse(Engine):
         if len(set(patterns)) != len(patterns):
             raise Unavailable("daachorse wants every pattern once")
         self.automaton = daachorse.DoubleArrayAhoCorasick(patterns)
+        self.ask = self.automaton.find
 
     def count(self, data: bytes) -> int:
         return len(self.automaton.find_overlapping(data))
@@ -198,6 +209,10 @@ class Pyahocorasick(Engine):
         for pattern, number in times.items():
             self.automaton.add_word(pattern.decode("latin-1"), number)
         self.automaton.make_automaton()
+        self.ask = self.first
+
+    def first(self, data: bytes) -> bool:
+        return next(self.automaton.iter(data.decode("latin-1")), None) is not None
 
     def prepare(self, data: bytes) -> str:
         return data.decode("latin-1")
@@ -220,6 +235,7 @@ class Re2(Engine):
         for pattern in patterns:
             self.set.Add(re2.escape(pattern))
         self.set.Compile()
+        self.ask = self.set.Match
 
     def count(self, data: bytes) -> int:
         return len(self.set.Match(data) or ())
@@ -232,6 +248,7 @@ class Re(Engine):
 
     def __init__(self, patterns: list[bytes]):
         self.expression = re.compile(b"|".join(map(re.escape, patterns)))
+        self.ask = self.expression.search
 
     def count(self, data: bytes) -> int:
         return sum(1 for _ in self.expression.finditer(data))

@@ -8,6 +8,7 @@ that neither a cache nor a branch predictor can learn the text by heart.
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from bench.make_sample import DAEMONS, daemon_line
@@ -96,6 +97,34 @@ def quiet(choose: random.Random, words: list[bytes], where: str) -> Iterator[byt
             yield b"[   12.345678] %s of cpu 3\n" % choose.choice(words)
 
 
+def innocent(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:
+    """Lines of boots and daemons without a hit."""
+    if where == "corpus":
+        lines = [line for file in log_files("boots", "noise") for line in file]
+    else:
+        lines = [
+            daemon_line(choose) if choose.random() < 0.4 else kernel_line(choose)
+            for _ in range(20 * len(DAEMONS) * 10)
+        ]
+    has = Automaton(words, variant="dfa").is_match
+    lines = [line for line in lines if not has(line)]
+    tables = dealt(choose)
+    while True:
+        start = choose.randrange(len(lines))
+        for line in lines[start : start + choose.randint(5, 40)]:
+            yield line.translate(choose.choice(tables))
+
+
+def ordinary(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:
+    """Healthy boots and noise, whole, as they are, digits too: what a rule set has to be silent on."""
+    if where == "corpus":
+        logs = [b"".join(lines) for lines in log_files("boots", "noise")]
+    else:
+        logs = [b"".join(islice(innocent(choose, words, where), 2000))]
+    while True:
+        yield choose.choice(logs)
+
+
 def mixed(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:
     """Crash reports, one after the other."""
     tables = dealt(choose)
@@ -144,7 +173,7 @@ def noise(choose: random.Random, words: list[bytes], where: str) -> Iterator[byt
 
 
 KINDS: dict[str, Callable[[random.Random, list[bytes], str], Iterator[bytes]]] = {
-    "quiet": quiet, "mixed": mixed, "near": near, "spam": spam, "aaaa": aaaa, "random": noise,
+    "quiet": quiet, "innocent": innocent, "ordinary": ordinary, "mixed": mixed, "near": near, "spam": spam, "aaaa": aaaa, "random": noise,
 }  # fmt: skip
 
 

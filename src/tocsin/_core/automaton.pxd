@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 from tocsin._core.grow cimport hits_t
-from tocsin._core.matches cimport Matches
+from tocsin._core.matches cimport LineMatches, Matches
 from tocsin._core.prefilter cimport prefilter_t
 from tocsin._core.variant cimport variant_t
 
@@ -53,3 +53,6 @@ cdef class Automaton:
     cdef size_t tally_raw(self, const uint8_t *data, size_t length, bint any_will_do) noexcept
     cdef int find_into(self, const uint8_t *data, size_t length, Matches found) except -1
     cdef void find_wide(self, const uint8_t *data, size_t length, Matches found) noexcept nogil
+    cdef void scan_batch(self, void *whole, LineMatches found) noexcept
+    cdef void scan_line(self, const char *data, size_t size, uint32_t number,
+                        LineMatches found) noexcept

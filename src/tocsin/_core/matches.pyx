@@ -1,7 +1,8 @@
 """The result of a search: rows of (pattern, start, end) that Python sees without copying.
 
 The rows stay in C until somebody asks for one; numpy and memoryview see them as an (n, 3) array of
-uint32 (uint64 for data beyond 4 GiB). Immutable once it has been returned.
+uint32 (uint64 for data beyond 4 GiB), those of a search in many lines as an (n, 4) array. Immutable
+once it has been returned.
 """
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
@@ -28,21 +29,33 @@ cdef class Matches:
         row[2] = hit.end + shift
         bytes_push(&self.wide, <const unsigned char *> row, sizeof(row))
 
-    cdef int finish(self, bint is_wide) except -1:
+    cdef int finish(self, Py_ssize_t columns, Py_ssize_t width) except -1:
+        """No more rows: they have so many columns of so many bytes."""
+        cdef size_t bytes_a_row = <size_t> (columns * width)
         if self.narrow.failed or self.wide.failed:
             raise MemoryError("no room for the matches")
-        self.is_wide = is_wide
-        self.used = self.wide.used // (3 * sizeof(uint64_t)) if is_wide else self.narrow.used
+        if self.wide.at != NULL:
+            self.rows = <char *> self.wide.at
+            self.used = <Py_ssize_t> (self.wide.used // bytes_a_row)
+        elif self.narrow.at != NULL:
+            self.rows = <char *> self.narrow.at
+            self.used = self.narrow.used
+        else:
+            self.rows = <char *> &nothing
         self.shape[0] = self.used
-        self.shape[1] = 3
-        self.strides[1] = sizeof(uint64_t) if is_wide else sizeof(uint32_t)
-        self.strides[0] = 3 * self.strides[1]
+        self.shape[1] = columns
+        self.strides[0] = bytes_a_row
+        self.strides[1] = width
         return 0
 
     cdef uint64_t cell(self, Py_ssize_t row, int column) noexcept:
-        if self.is_wide:
-            return (<uint64_t *> self.wide.at)[row * 3 + column]
-        return (<uint32_t *> self.narrow.at)[row * 3 + column]
+        cdef char *at = self.rows + row * self.strides[0] + column * self.strides[1]
+        if self.strides[1] == sizeof(uint64_t):
+            return (<uint64_t *> at)[0]
+        return (<uint32_t *> at)[0]
+
+    cdef tuple row(self, Py_ssize_t row):
+        return self.cell(row, 0), self.cell(row, 1), self.cell(row, 2)
 
     def __len__(self):
         return self.used
@@ -50,21 +63,21 @@ cdef class Matches:
     def __getitem__(self, index):
         cdef Py_ssize_t row
         if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(self.used))]
+            return [self.row(row) for row in range(*index.indices(self.used))]
         row = index
         if row < 0:
             row += self.used
         if row < 0 or row >= self.used:
             raise IndexError("match index out of range")
-        return self.cell(row, 0), self.cell(row, 1), self.cell(row, 2)
+        return self.row(row)
 
     def __iter__(self):
         cdef Py_ssize_t row
         for row in range(self.used):
-            yield self.cell(row, 0), self.cell(row, 1), self.cell(row, 2)
+            yield self.row(row)
 
     def __repr__(self):
-        return f"<Matches: {self.used}>"
+        return f"<{type(self).__name__}: {self.used}>"
 
     @property
     def patterns(self):
@@ -83,6 +96,26 @@ cdef class Matches:
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         fill_view(view, flags, self, self, 0)
+
+
+cdef class LineMatches(Matches):
+    """Matches in many lines: (pattern, start, end, line), offsets within the line."""
+
+    cdef void push_line(self, uint32_t line, uint32_t shift, const hit_t *hit) noexcept nogil:
+        cdef uint32_t[4] row
+        row[0] = hit.pattern
+        row[1] = hit.start - shift
+        row[2] = hit.end - shift
+        row[3] = line
+        bytes_push(&self.wide, <const unsigned char *> row, sizeof(row))
+
+    cdef tuple row(self, Py_ssize_t row):
+        return self.cell(row, 0), self.cell(row, 1), self.cell(row, 2), self.cell(row, 3)
+
+    @property
+    def lines(self):
+        """The fourth column: which line, counted from 0."""
+        return memoryview(Column.of(self, 3))
 
 
 cdef class Column:
@@ -108,13 +141,9 @@ cdef class Column:
 
 cdef int fill_view(Py_buffer *view, int flags, object owner, Matches matches,
                    int column) except -1:
-    cdef char *rows = <char *> (matches.wide.at if matches.is_wide
-                                else <unsigned char *> matches.narrow.at)
     if flags & PyBUF_WRITABLE == PyBUF_WRITABLE:
         raise BufferError("matches are read-only")
-    if rows == NULL:
-        rows = <char *> &nothing
-    view.buf = rows + column * matches.strides[1]
+    view.buf = matches.rows + column * matches.strides[1]
     view.obj = owner
     view.itemsize = matches.strides[1]
     view.len = matches.used * matches.strides[0]
@@ -122,7 +151,7 @@ cdef int fill_view(Py_buffer *view, int flags, object owner, Matches matches,
     view.ndim = 2
     view.format = NULL
     if flags & PyBUF_FORMAT == PyBUF_FORMAT:
-        view.format = b"Q" if matches.is_wide else b"I"
+        view.format = b"Q" if matches.strides[1] == sizeof(uint64_t) else b"I"
     view.shape = matches.shape if flags & PyBUF_ND == PyBUF_ND else NULL
     view.strides = matches.strides if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
     view.suboffsets = NULL

@@ -10,13 +10,17 @@ cdef class Pipeline:
     cdef Program program
     cdef Grouper grouper
     cdef bytes_t carry          # the unfinished last line, at most line_bytes of it
-    cdef hits_t hits            # scratch: hits of the block at work
+    cdef hits_t hits            # scratch: hits of what is judged
+    cdef hits_t wakers          # scratch: hits of the block at work that can begin something
     cdef offset_t at            # stream offset of the first byte not yet judged (carry's start)
     cdef bint inside            # what comes next is the rest of an over-long line
     cdef uint64_t overlong
     cdef bint busy
 
     cdef void run(self, const uint8_t *data, size_t size) noexcept nogil
+    cdef bint idle(self, size_t at) noexcept nogil
+    cdef size_t wake(self, const uint8_t *data, size_t size, bint cut) noexcept nogil
+    cdef void find(self, const uint8_t *data, size_t start, size_t end) noexcept nogil
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil
     cdef void piece(self, const uint8_t *data, size_t size) noexcept nogil
     cdef void one_line(

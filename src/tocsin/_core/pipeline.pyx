@@ -55,6 +55,7 @@ cdef class Pipeline:
     def __dealloc__(self):
         bytes_free(&self.carry)
         hits_free(&self.hits)
+        hits_free(&self.wakers)
 
     # -- the pass ----------------------------------------------------------------------------
 
@@ -114,20 +115,55 @@ cdef class Pipeline:
         while hit[0] < self.hits.used and self.hits.at[hit[0]].end <= end:
             hit[0] += 1
 
+    cdef inline bint idle(self, size_t at) noexcept nogil:
+        """Whether only a literal that wakes can matter from data[at] on.
+
+        The first lines are looked at whatever they say: from a kernel that prints stamps, a line
+        without one may be anybody's.
+        """
+        return self.grouper.open.used == 0 and not (
+            self.grouper.stamped_seen < STAMPED_ENOUGH
+            and self.at + <offset_t> at < LEARNED_BYTES
+        )
+
+    cdef size_t wake(self, const uint8_t *data, size_t size, bint cut) noexcept nogil:
+        """Judge the lines that may begin something until one does; where the next line begins."""
+        cdef size_t at = 0, waker = 0, hit, start, end
+        self.wakers.used = 0
+        self.program.waking.scan(data, size, &self.wakers)
+        while waker < self.wakers.used:
+            start = line_start(data, at, self.wakers.at[waker].start)
+            end = find_newline(data, start, size)
+            self.find(data, start, end)
+            hit = 0
+            self.one_line(data, start, end, size, cut, &hit)
+            at = end + 1
+            if not self.idle(at):
+                return at
+            while waker < self.wakers.used and self.wakers.at[waker].start < at:
+                waker += 1
+        return size
+
+    cdef void find(self, const uint8_t *data, size_t start, size_t end) noexcept nogil:
+        """The hits of data[start:end), by their place in data."""
+        cdef size_t i
+        self.hits.used = 0
+        self.program.automaton.scan(data + start, end - start, &self.hits)
+        if start:
+            for i in range(self.hits.used):
+                self.hits.at[i].start += <uint32_t> start
+                self.hits.at[i].end += <uint32_t> start
+
     cdef void block(self, const uint8_t *data, size_t size, bint cut) noexcept nogil:
         """Judge data[0:size), whole lines; the last may lack its line end. self.at: its offset."""
         cdef size_t at = 0, hit = 0, start, end
-        self.hits.used = 0
-        self.program.automaton.scan(data, size, &self.hits)
+        if self.idle(0):
+            at = self.wake(data, size, cut)
+        if at < size:
+            self.find(data, at, size)
         while at < size:
-            if self.grouper.open.used == 0 and not (
-                # The first lines are looked at whatever they say: from a kernel that prints
-                # stamps, a line without one may be anybody's.
-                self.grouper.stamped_seen < STAMPED_ENOUGH
-                and self.at + <offset_t> at < LEARNED_BYTES
-            ):
-                # With nothing open, a literal that can only silence or continue says nothing.
-                while hit < self.hits.used and not self.program.wakes[self.hits.at[hit].pattern]:
+            if self.idle(at):
+                while hit < self.hits.used and not self.program.wakes(self.hits.at[hit].pattern):
                     hit += 1
                 if hit >= self.hits.used:
                     break
@@ -246,8 +282,8 @@ cdef class Pipeline:
     cdef bint failed(self) noexcept nogil:
         """Whether memory ran out, so that the state is no longer whole."""
         return (
-            self.carry.failed or self.hits.failed or self.grouper.closed.failed
-            or self.grouper.open.failed or self.grouper.folds.failed
+            self.carry.failed or self.hits.failed or self.wakers.failed
+            or self.grouper.closed.failed or self.grouper.open.failed or self.grouper.folds.failed
         )
 
     cdef list drain(self):

@@ -51,12 +51,14 @@ cdef struct console_t:
 
 cdef class Program:
     cdef Automaton automaton
+    # Of the literals that can begin anything or change the console's state: the first ones, by the
+    # same numbers. A second automaton, because quiet text is full of literals that can only
+    # silence or continue: with nothing open they say nothing and cost a judgement each.
+    cdef Automaton waking
     cdef Shapes shapes
     # Entries of literal i: entries[entry_first[i]:entry_first[i + 1]).
     cdef uint32_t *entry_first
     cdef entry_t *entries
-    # Per literal: whether it can begin anything or change the console's state.
-    cdef uint8_t *wakes
     cdef text_t *texts
     cdef rule_t *rules
     cdef console_t *consoles
@@ -70,6 +72,9 @@ cdef class Program:
 
     cdef void set_bit(self, uint8_t *table, uint32_t a, uint32_t b)
     cdef int put_text(self, text_t *out, bytes text) except -1
+
+    cdef inline bint wakes(self, uint32_t literal) noexcept nogil:
+        return literal < self.waking.dfa.patterns
 
     cdef inline bint does_absorb(self, uint32_t a, uint32_t b) noexcept nogil:
         return (self.absorbs[(a * self.rule_count + b) >> 3] >> ((a * self.rule_count + b) & 7)) & 1

@@ -18,16 +18,29 @@ cdef void *zeroed(size_t count, size_t size) except NULL:
     return at
 
 
+def waking_literals(entries):
+    """How many literals, the first ones, wake; ValueError if one comes behind one that does not."""
+    wakes = [any(row[0] in (ROLE_START, ROLE_CONSOLE) for row in rows) for rows in entries]
+    count = sum(wakes)
+    if not all(wakes[:count]):
+        raise ValueError(f"literal {wakes.index(False)} wakes nobody, a later one does")
+    return count
+
+
 cdef class Program:
     """`literals`: the automaton's patterns. `entries`: per literal a list of
     (role, rule, anchor, also, not, weight). `rules`: per rule a dict with the keys of rule_t plus
     `absorbs` and `mutes` (rule numbers). `consoles`: (state, new_boot) rows. `shapes`: see Shapes.
-    `fingerprint`: 16 bytes that change with the ruleset; a snapshot is bound to it. `plans`: of
-    the literals, made ahead.
+    `fingerprint`: 16 bytes that change with the ruleset; a snapshot is bound to it. `plans`,
+    `waking_plans`: of the literals and of those that wake, made ahead.
+
+    Literals that wake (a start, or a change of the console's state) come first, so that a literal
+    has the same number in both automata.
     """
 
     def __cinit__(
-        self, literals, entries, rules, consoles, shapes, bytes fingerprint not None, plans=()
+        self, literals, entries, rules, consoles, shapes, bytes fingerprint not None, plans=(),
+        waking_plans=()
     ):
         cdef uint32_t i, n, at
         cdef entry_t *entry
@@ -38,11 +51,12 @@ cdef class Program:
         if len(fingerprint) != 16:
             raise ValueError(f"fingerprint of {len(fingerprint)} bytes, expected 16")
         self.automaton = Automaton(literals, plans=plans)
+        n = waking_literals(entries)
+        self.waking = Automaton(literals[:n], plans=waking_plans)
         self.shapes = Shapes(shapes)
         self.fingerprint = fingerprint
         self.rule_count = len(rules)
         self.keep = []
-        self.wakes = <uint8_t *> zeroed(len(entries), 1)
         n = sum(len(rows) for rows in entries)
         self.entry_first = <uint32_t *> zeroed(len(entries) + 1, sizeof(uint32_t))
         self.entries = <entry_t *> zeroed(n, sizeof(entry_t))
@@ -64,7 +78,6 @@ cdef class Program:
                 elif number >= self.rule_count:
                     raise ValueError(f"literal {i}: no rule {number}")
                 entry = &self.entries[n]
-                self.wakes[i] |= role == ROLE_START or role == ROLE_CONSOLE
                 entry.role = role
                 entry.rule = number
                 entry.anchor = anchor
@@ -111,7 +124,6 @@ cdef class Program:
     def __dealloc__(self):
         free(self.entry_first)
         free(self.entries)
-        free(self.wakes)
         free(self.texts)
         free(self.rules)
         free(self.consoles)

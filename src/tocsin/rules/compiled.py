@@ -22,7 +22,7 @@ from tocsin.rules.tables import build
 
 NAME = "builtin.json"
 # Counts up when what the cache holds changes its form.
-FORM = 3
+FORM = 4
 # What the filter takes for as many literals as the built-in rules have.
 BUCKETS = 16
 EXAMPLES = ("example", "counterexample")
@@ -90,7 +90,12 @@ def write(
     """
     content = {"digest": digest([*files, *tables]), **parse(files, tables)}
     if plans:
-        content["program"]["plans"] = plans_of(content["program"]["literals"])
+        from tocsin._core.program import waking_literals
+
+        program = content["program"]
+        waking = waking_literals(program["entries"])
+        program["plans"] = plans_of(program["literals"])
+        program["waking_plans"] = plans_of(program["literals"][:waking])
     target = directory / NAME
     target.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     return target

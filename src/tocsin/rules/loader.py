@@ -98,7 +98,9 @@ def _program(tables: dict[str, Any], fingerprint: bytes) -> Program:
         row["fold_after"] = row["fold_after"].encode()
     return Program(
         _encoded(tables["literals"]), entries, tables["rules"], tables["consoles"],
-        tables["shapes"], fingerprint, [base64.b64decode(p) for p in tables.get("plans", ())],
+        tables["shapes"], fingerprint,
+        *([base64.b64decode(plan) for plan in tables.get(key, ())]
+          for key in ("plans", "waking_plans")),
     )  # fmt: skip
 
 

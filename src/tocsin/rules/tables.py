@@ -64,6 +64,11 @@ class _Shapes:
         return mask
 
 
+def _wakes(rows: list[list[Any]]) -> bool:
+    """Whether a literal can begin a report or change the console's state."""
+    return any(role in (ROLE_START, ROLE_CONSOLE) for role, *_ in rows)
+
+
 def build(
     rules: Sequence[Rule], consoles: Sequence[dict[str, Any]], shapes: dict[str, Any]
 ) -> dict[str, Any]:
@@ -105,9 +110,11 @@ def build(
         )
     for number, console in enumerate(consoles):
         add(console, ROLE_CONSOLE, number, 0)
+    # Those that can begin something first: while nothing is open only they are looked for.
+    ordered = sorted(entries.items(), key=lambda entry: not _wakes(entry[1]))
     return {
-        "literals": list(entries),
-        "entries": list(entries.values()),
+        "literals": [literal for literal, _ in ordered],
+        "entries": [rows for _, rows in ordered],
         "rules": rows,
         "consoles": [
             [CONSOLE_STATES.index(row["state"]), row.get("new_boot", False)] for row in consoles
