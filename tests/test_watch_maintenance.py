@@ -382,6 +382,26 @@ def test_people_are_told_why(watch, tmp_path):
     assert sink.message["body"].startswith("Asked for: CHG-7\n")
 
 
+def test_a_monitor_leaves_consoles_in_maintenance_alone(tmp_path):
+    log = tmp_path / "a.log"
+    append(log, QUIET + PANIC)
+    check = ("check", log, "--critical", "emerg", "--since", "0s", "--maintenance")
+    assert run(*check, tmp_path / "m.toml").returncode == 2  # no windows
+    window(tmp_path / "m.toml", source=f'"{tmp_path}/*"')
+    append(log, b"")
+    done = run(*check, tmp_path / "m.toml")
+    assert "a.log is panicked" not in done.stdout
+    assert "consoles_in_maintenance=1;" in done.stdout
+    window(tmp_path / "m.toml", source='"/elsewhere/*"')
+    done = run(*check, tmp_path / "m.toml")
+    assert done.returncode == 2
+    assert "a.log is panicked" in done.stdout
+    (tmp_path / "m.toml").write_text("x")
+    done = run(*check, tmp_path / "m.toml")
+    assert done.returncode == 3
+    assert "m.toml: no TOML: " in done.stdout
+
+
 # -- the command -----------------------------------------------------------------------------
 
 
