@@ -38,8 +38,11 @@ int main(void) {
     static uint16_t ends[CANDIDATES_BLOCK + 64];
     for (int v = 0; v < CANDIDATES_VARIANTS; v++) {
         const candidates_variant *variant = &candidates_variants[v];
-        if (variant->tables != TABLES_NIBBLES || !variant->usable()) continue;
-        for (int sets = 1; sets <= 2; sets++) {
+        if (variant->looks[0].tables != TABLES_NIBBLES || !variant->usable()) continue;
+        for (int k = 0; k < CANDIDATES_LOOKS && variant->looks[k].find; k++) {
+            const candidates_look *look = &variant->looks[k];
+            int sets = look->buckets / 8;
+            if (look->reach != 3) return 5;
             for (size_t length = 0; length <= 400; length++) {
                 uint8_t *data = map + room - length;
                 for (size_t i = 0; i < length; i++) data[i] = (uint8_t)chance();
@@ -47,8 +50,7 @@ int main(void) {
                     tables[i] = (uint8_t)(chance() | chance());
                 for (size_t lo = 0; lo < length + 3; lo += 128) {
                     size_t hi = lo + 128 < length + 3 ? lo + 128 : length + 3;
-                    size_t n = (sets == 1 ? variant->find : variant->find16)(
-                        tables, data, length, lo, hi, ends);
+                    size_t n = look->find(tables, data, length, lo, hi, ends);
                     static uint8_t got[192];
                     memset(got, 0, sizeof got);
                     for (size_t i = 0; i < n; i++) {

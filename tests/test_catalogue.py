@@ -12,54 +12,42 @@ import pytest
 
 import tocsin
 
-# Another kind is as good or better: catalogue name -> (kind it gets, why).
+# Another kind is right: catalogue name -> (kind it gets, why).
 OTHER_KIND = {
     "3ware": ("storage.raid", "a controller's array is an array"),
     "bad-trap-vector": ("kernel.warning", "an interrupt nobody wants is no oops"),
     "dentry-in-use": ("kernel.oops", "the line is followed by BUG()"),
-    "go-panic": ("userspace.traceback", "the finer kind"),
     "hyperv-vmware-xen": ("storage.scsi", "a disc command that failed, on whatever host"),
     "internal-error-arm": ("hardware.mce", "an external abort is the bus speaking"),
-    "oom-deadlocked": ("kernel.panic", "alone, without a report before it, it is a panic"),
-    "oom-no-victim": ("kernel.panic", "the same"),
-    "oom-panic": ("kernel.panic", "the same"),
-    "possible-deadlock-alloc": ("filesystem", "told by the filesystem that waits"),
-    "python-java": ("userspace.traceback", "the finer kind"),
-    "smep": ("security", "the kernel itself asks: exploit attempt?"),
     "spinlock-held-user": ("sanitizer.lockdep", "the lock checker's report"),
     "spinlock-misuse": ("sanitizer.lockdep", "the lock checker's report"),
     "srcu-leak": ("kernel.warning", "a WARNING in RCU code, not a stall"),
     "stack-end": ("kernel.panic", "the panic is what the line says"),
     "stack-protector": ("kernel.panic", "the panic is what the line says"),
     "unable-to-execute-module": ("kernel.warning", "an assertion of the network stack"),
-    "undefined-insn": ("userspace", "the line is printed for programs"),
-    "unhandled-fault-arm": ("hardware.mce", "an external abort is the bus speaking"),
 }
 # Not reported when it stands alone, and why: catalogue name -> why.
 SILENT = {
-    "abort-info-arm64": "detail of an oops, never without one",
-    "ata-link-down": "an empty port at every boot",
     "call-trace-alone": "a heading; requested dumps print it on healthy machines",
     "cut-here": "a heading: the line behind it says what happened",
-    "die-in-nmi": "a heading of a requested dump",
+    "die-in-nmi": "a heading; sysrq z prints it on healthy machines",
     "dm-residual": "a version number",
-    "floppy": "every virtual machine without a floppy says so",
     "hyperv-vmware-xen": "a size, not a trouble",
-    "i8042": "a machine without a keyboard controller is healthy",
-    "info-any": "detail of a slab report",
-    "kcov-fault-injection": "asked for by a test; what it breaks is reported",
-    "keyring-cert": "firmware without that variable; the boot goes on",
     "lockdep-circular": "a ruler line: the line behind it says what happened",
-    "nvme-residual": "a number of queues",
-    "panic-tail": "lines that follow a panic, never without one",
     "pcie-residual": "an interrupt number",
-    "pf-info-x86": "detail of an oops, never without one",
-    "printk-suppressed": "a count of what was not printed",
-    "s390-fault": "detail of an oops, never without one",
     "scsi-residual": "a driver's name",
-    "taint": "a remark that goes with every foreign module",
     "trace-other": "a heading; requested dumps print it on healthy machines",
 }
+# The catalogue has these lines twice, as noise and as a kind of their own; here they are incidents
+# of the least severity.
+NOISE_AND_KIND = {
+    "ata-empty": "storage.ata",
+    "fault-injection": "sanitizer",
+    "i8042-none": "hardware.device",
+    "integrity-keys": "security",
+}
+# Of all example lines: with the kind of the catalogue, or silent where that says noise.
+LEAST = 0.97
 
 
 @pytest.fixture(scope="module", name="catalogue")
@@ -81,33 +69,49 @@ def kinds(line, builtin):
 
 def is_kind(got, wanted):
     # The catalogue's `sanitizer` is several kinds here.
-    return got == wanted or got.startswith(wanted + ".")
+    return got == wanted or got.startswith(f"{wanted}.")
 
 
 def test_example_lines_are_recognised(catalogue, builtin):
-    done, total, missed, found_after_all = Counter(), Counter(), defaultdict(list), set(SILENT)
+    done, own, total, missed = Counter(), Counter(), Counter(), defaultdict(list)
+    needless = {*OTHER_KIND, *SILENT}
     for row in catalogue:
         if row["kind"] == "noise":
             continue
         for line in row["example_lines"]:
             got = {kind for kind, _ in kinds(line, builtin)}
             total[row["kind"]] += 1
-            if (
-                any(is_kind(kind, row["kind"]) for kind in got)
-                or OTHER_KIND.get(row["name"], ("", ""))[0] in got
-            ):
+            if any(is_kind(kind, row["kind"]) for kind in got):
+                own[row["kind"]] += 1
+                done[row["kind"]] += 1
+            elif OTHER_KIND.get(row["name"], ("", ""))[0] in got:
+                needless.discard(row["name"])
                 done[row["kind"]] += 1
             elif not got and row["name"] in SILENT:
-                found_after_all.discard(row["name"])
+                needless.discard(row["name"])
             else:
                 missed[row["kind"]].append(f"{row['name']}: {line!r}: got {sorted(got)}")
     for kind, count in sorted(total.items()):
-        print(f"{kind:20s} {done[kind]}/{count}")
-    print(f"{'all':20s} {sum(done.values())}/{sum(total.values())}")
+        print(f"{kind:20s} {own[kind]:3d} own kind, {done[kind]:3d} recognised, of {count}")
     assert not missed, "\n".join(
         f"{kind}: {line}" for kind, lines in missed.items() for line in lines
     )
-    assert not found_after_all, "recognised after all: strike them from SILENT"
+    # An exception may be right for one of a row's lines only, but must be for one.
+    assert not needless, f"recognised after all, strike from the exceptions: {sorted(needless)}"
+
+
+def test_enough_lines_get_their_own_kind(catalogue, builtin):
+    right = total = 0
+    for row in catalogue:
+        for line in row["example_lines"]:
+            got = {kind for kind, _ in kinds(line, builtin)}
+            total += 1
+            if row["kind"] == "noise":
+                right += not got or any(is_kind(k, NOISE_AND_KIND.get(row["name"])) for k in got)
+            else:
+                right += any(is_kind(kind, row["kind"]) for kind in got)
+    print(f"{right} of {total}: {right / total:.1%}")
+    assert right / total >= LEAST
 
 
 def test_noise_is_silent(catalogue, builtin):

@@ -75,7 +75,7 @@ def test_incidents_of_a_log(rules, log):
         "Out of memory: killed mysqld", "I/O error on sdb", "The clock went back",
     ]  # fmt: skip
     assert f"  where       {path}:3, bytes {len(QUIET)}-" in done.stdout
-    assert "  fields      device=sdb sector=2048\n" in done.stdout
+    assert "  fields      device=sdb sector=2048 disk=sdb\n" in done.stdout
     assert "  means       The disc could not do what it was asked.\n" in done.stdout
     assert "  do          - `smartctl -a /dev/" in done.stdout
     assert "\x1b" not in done.stdout

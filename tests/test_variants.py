@@ -107,13 +107,12 @@ def variant(request):
     return request.param
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=[0, 200, 700], ids=["few", "some", "many"])
 def patterns(request):
-    """Few literals fill one set of tables, many need two."""
-    if request.param == "few":
-        return PATTERNS
+    """Few literals fill one set of tables, some need two, many need a wider window."""
     choose = random.Random(5)
-    return PATTERNS + [bytes(choose.choices(ALPHABET, k=choose.randint(6, 12))) for _ in range(700)]
+    more = [bytes(choose.choices(ALPHABET, k=choose.randint(6, 12))) for _ in range(request.param)]
+    return PATTERNS + more
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="guard pages are set up for Linux")

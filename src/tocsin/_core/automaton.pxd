@@ -10,16 +10,17 @@ from tocsin._core.variant cimport variant_t
 
 cdef struct dfa_t:
     # Next state for (state + class). States are premultiplied by `stride`, so a transition is one
-    # add and one load. A row has one column more than there are classes: in it lies the first
-    # pattern that ends in the state, plus one, or 0.
+    # add and one load. A row has two columns more than there are classes: the first pattern that
+    # ends in the state, plus one, or 0; and how many end there.
     uint32_t *next
     # Bytes that no pattern tells apart share a class. ignore_case is nothing but this map.
     uint8_t class_of[256]
     uint32_t stride
     uint32_t states
     # Match states come right after the start state 0: state - 1 < match_span, unsigned, is the
-    # one comparison the scan loop needs.
+    # one comparison the scan loop needs. Those in which several patterns end come first of all.
     uint32_t match_span
+    uint32_t several_span
     # then[p]: the pattern to report after p, plus one; 0 ends the list. Longer patterns come
     # before shorter ones, equal ones by number.
     uint32_t *then

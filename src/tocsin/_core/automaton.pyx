@@ -16,13 +16,13 @@ from libc.string cimport memcpy, memset
 
 from tocsin._core.grow cimport hits_free, hits_push, hits_t
 from tocsin._core.matches cimport LineMatches, Matches
+from tocsin._core.plans cimport planned_t, read_plan
 from tocsin._core.prefilter cimport (
-    BLOCK_BYTES, PADDING, WINDOW_REACH, planned_t, prefilter_block, prefilter_build,
-    prefilter_free, prefilter_passed, read_plan,
+    BLOCK_BYTES, PADDING, prefilter_block, prefilter_build, prefilter_free, prefilter_passed,
 )
 from tocsin._core.trie cimport node_t, trie_add, trie_free, trie_init, trie_link, trie_t
 from tocsin._core.types cimport hit_t
-from tocsin._core.variant cimport TABLES_NONE, choose_variant
+from tocsin._core.variant cimport candidates_look, choose_variant, look_for
 
 cdef extern from "simd/walk.h" nogil:
     const int WALK_STREAMS
@@ -32,6 +32,12 @@ cdef extern from "simd/walk.h" nogil:
     void walk_streams(const uint32_t *next, const uint8_t *class_of, uint32_t match_span,
                       const uint8_t *data, size_t step, size_t length, walk_event_t *events,
                       size_t *used) noexcept
+    size_t walk_counting(const uint32_t *next, const uint8_t *class_of, uint32_t match_span,
+                         uint32_t several_span, const uint8_t *data, size_t step, size_t length,
+                         size_t lead, size_t last) noexcept
+    size_t walk_counting_many(const uint32_t *next, const uint8_t *class_of, uint32_t match_span,
+                              uint32_t several_span, const uint8_t *data, size_t step,
+                              size_t length, size_t lead, size_t last) noexcept
 
 # Below this many bytes a scan is over before another thread could have been woken.
 cdef size_t GIL_BYTES = 16384
@@ -79,7 +85,7 @@ cdef int dfa_classes(dfa_t *dfa, const trie_t *trie, bint ignore_case) noexcept 
         for byte in range(256):
             if is_upper(<uint8_t> byte):
                 dfa.class_of[byte] = dfa.class_of[byte + 32]
-    dfa.stride = classes + 1
+    dfa.stride = classes + 2
     return 0
 
 
@@ -106,9 +112,25 @@ cdef int dfa_lists(dfa_t *dfa, const trie_t *trie) noexcept nogil:
     return 0
 
 
+cdef inline uint32_t first_pattern(const node_t *node, const node_t *nodes) noexcept nogil:
+    """The first of the patterns that end in the node, plus one; 0 if none does."""
+    return node.pattern or (nodes[node.output].pattern if node.output else 0)
+
+
+cdef inline uint32_t state_kind(const dfa_t *dfa, const node_t *node,
+                                const node_t *nodes) noexcept nogil:
+    cdef uint32_t first = first_pattern(node, nodes)
+    if first == 0:
+        return 2
+    return 0 if dfa.listed[first - 1] > 1 else 1
+
+
 cdef int dfa_table(dfa_t *dfa, const trie_t *trie) noexcept nogil:
     """Number the states, then fill their rows from those of their failure links."""
-    cdef uint32_t i, node, child, state, first, matching = 0, plain, stride = dfa.stride
+    cdef uint32_t i, node, child, first, kind, stride = dfa.stride
+    # How many states of a kind there are, then the number of the next one: with several matches,
+    # with one, with none.
+    cdef uint32_t[3] states
     cdef uint32_t *number
     cdef uint32_t *row
     cdef const node_t *nodes = trie.nodes
@@ -119,25 +141,23 @@ cdef int dfa_table(dfa_t *dfa, const trie_t *trie) noexcept nogil:
     if number == NULL or dfa.next == NULL:
         free(number)
         return -1
+    memset(states, 0, sizeof(states))
     for i in range(1, trie.used):
-        node = trie.order[i]
-        if nodes[node].pattern or nodes[node].output:
-            matching += 1
+        states[state_kind(dfa, &nodes[trie.order[i]], nodes)] += stride
     dfa.states = trie.used
-    dfa.match_span = matching * stride
+    dfa.several_span = states[0]
+    dfa.match_span = states[0] + states[1]
+    states[2] = stride + dfa.match_span
+    states[1] = stride + dfa.several_span
+    states[0] = stride
     number[0] = 0
-    state = stride
-    plain = (matching + 1) * stride
-    # Breadth first order within both kinds keeps the rows near the root, which are the ones in
-    # use, together.
+    # Breadth first order within all kinds keeps the rows near the root, which are the ones in use,
+    # together.
     for i in range(1, trie.used):
         node = trie.order[i]
-        if nodes[node].pattern or nodes[node].output:
-            number[node] = state
-            state += stride
-        else:
-            number[node] = plain
-            plain += stride
+        kind = state_kind(dfa, &nodes[node], nodes)
+        number[node] = states[kind]
+        states[kind] += stride
     for i in range(trie.used):
         node = trie.order[i]
         row = dfa.next + number[node]
@@ -149,10 +169,9 @@ cdef int dfa_table(dfa_t *dfa, const trie_t *trie) noexcept nogil:
         while child:
             row[dfa.class_of[nodes[child].byte]] = number[child]
             child = nodes[child].sibling
-        first = nodes[node].pattern
-        if first == 0 and nodes[node].output:
-            first = nodes[nodes[node].output].pattern
-        row[stride - 1] = first
+        first = first_pattern(&nodes[node], nodes)
+        row[stride - 2] = first
+        row[stride - 1] = dfa.listed[first - 1] if first else 0
     free(number)
     return 0
 
@@ -197,14 +216,20 @@ cdef enum:
     # What the streams walk at once. An eighth of it is no multiple of 4 KB, or the streams would
     # be after the same lines of the first cache; all of it is a multiple of 64.
     PART_BYTES = 8 * (8192 + 320)
+    # With more hits than one in so many bytes, a branch on each costs more than none does. bench:
+    # spam-400, near-400.
+    BYTES_A_HIT = 80
 
 
 cdef struct sink_t:
     # Where hits go; NULL: they are only counted.
     hits_t *out
     size_t total
+    # Whether the last part that was walked for a count had very many.
+    bint many
     # Offsets of the literals' windows: only hits whose window ends in [lo, hi) count. NULL: all.
     const uint32_t *window
+    size_t reach
     size_t lo
     size_t hi
     # Hits that end in [sure_lo, sure_hi) count whatever the literal.
@@ -217,12 +242,12 @@ cdef struct sink_t:
 
 cdef inline void report(const dfa_t *dfa, uint32_t state, size_t end, sink_t *sink) noexcept nogil:
     """Every pattern that ends at `end`, where the automaton is in a match state."""
-    cdef uint32_t pattern = dfa.next[state + dfa.stride - 1]
+    cdef uint32_t pattern = dfa.next[state + dfa.stride - 2]
     cdef size_t place
     cdef hit_t hit
     cdef bint sure = sink.window == NULL or sink.sure_lo <= end < sink.sure_hi
     if sink.out == NULL and sure:
-        sink.total += dfa.listed[pattern - 1]
+        sink.total += dfa.next[state + dfa.stride - 1]
         return
     hit.end = <uint32_t> end
     while pattern:
@@ -230,7 +255,7 @@ cdef inline void report(const dfa_t *dfa, uint32_t state, size_t end, sink_t *si
         hit.start = hit.end - dfa.lengths[hit.pattern]
         pattern = dfa.then[hit.pattern]
         if not sure:
-            place = <size_t> hit.start + sink.window[hit.pattern] + WINDOW_REACH
+            place = <size_t> hit.start + sink.window[hit.pattern] + sink.reach
             if place < sink.lo or place >= sink.hi:
                 continue
         if sink.out != NULL:
@@ -251,9 +276,45 @@ cdef void walk(const dfa_t *dfa, const uint8_t *data, size_t lo, size_t hi,
             report(dfa, state, i, sink)
 
 
+cdef void count_part(const dfa_t *dfa, const uint8_t *data, size_t lo, size_t hi,
+                     sink_t *sink) noexcept nogil:
+    """Count the hits that end in (lo, hi], which is long enough for eight streams."""
+    cdef size_t lead = dfa.longest, step = (hi - lo) // WALK_STREAMS, found
+    cdef const uint8_t *at = data + lo - lead
+    cdef uint32_t match_span = dfa.match_span, last = dfa.stride - 1
+    if sink.many:
+        found = walk_counting_many(dfa.next, dfa.class_of, match_span, dfa.several_span, at, step,
+                                   step + lead, lead, last)
+    else:
+        found = walk_counting(dfa.next, dfa.class_of, match_span, dfa.several_span, at, step,
+                              step + lead, lead, last)
+    sink.many = found > (hi - lo) // BYTES_A_HIT
+    sink.total += found
+    walk(dfa, data, lo + WALK_STREAMS * step, hi, sink)
+
+
 cdef void walk_part(const dfa_t *dfa, const uint8_t *data, size_t lo, size_t hi, bint streams,
                     sink_t *sink) noexcept nogil:
     """As walk(), in eight streams if the part is long enough for them."""
+    cdef size_t sure_lo = lo, sure_hi = hi
+    if not streams or sink.out != NULL:
+        walk_noting(dfa, data, lo, hi, streams, sink)
+        return
+    # Where every hit counts, a number is enough.
+    if sink.window != NULL:
+        sure_lo = max(lo, sink.sure_lo - min(sink.sure_lo, <size_t> 1))
+        sure_hi = min(hi, sink.sure_hi - min(sink.sure_hi, <size_t> 1))
+    sure_lo = max(sure_lo, <size_t> dfa.longest)
+    if sure_hi < sure_lo + WALK_STREAMS * max(<size_t> 128, 4 * <size_t> dfa.longest):
+        walk_noting(dfa, data, lo, hi, streams, sink)
+        return
+    walk(dfa, data, lo, sure_lo, sink)
+    count_part(dfa, data, sure_lo, sure_hi, sink)
+    walk(dfa, data, sure_hi, hi, sink)
+
+
+cdef void walk_noting(const dfa_t *dfa, const uint8_t *data, size_t lo, size_t hi, bint streams,
+                      sink_t *sink) noexcept nogil:
     cdef size_t lead = dfa.longest, step, end, i, base
     cdef size_t[8] used
     cdef int k
@@ -353,7 +414,7 @@ cdef class Automaton:
     `patterns` are non-empty byte strings; equal ones are reported each under its own index.
     `ignore_case` makes ASCII letters match either case. `variant` forces one of
     `tocsin._core.variant.usable_variants()`; by default the best one is taken. `plans` are what
-    prefilter.plan_ahead made of these patterns; those the variant cannot use are passed over.
+    plans.plan_ahead made of these patterns; those the variant cannot use are passed over.
     """
 
     def __init__(self, patterns, *, bint ignore_case=False, variant=None, plans=()):
@@ -363,6 +424,7 @@ cdef class Automaton:
         cdef bytes pattern
         cdef int status
         cdef planned_t planned, other
+        cdef const candidates_look *look
         planned.tables = NULL
         if self.dfa.next != NULL:
             raise TypeError("an Automaton is immutable: it cannot be initialised again")
@@ -380,11 +442,15 @@ cdef class Automaton:
                 raise ValueError(f"pattern {index} is empty")
             total += len(entry)
         count = len(self.patterns)
+        look = look_for(&self.chosen, count)
         if total >= <size_t> 1 << 31:
             raise ValueError("patterns are longer than 2 GiB together")
         for blob in plans:
             read_plan(blob, self.patterns, &other)
-            if other.kind == self.chosen.tables and not ignore_case:
+            if not ignore_case and look != NULL and (
+                look.tables == other.look.tables and look.buckets == other.look.buckets
+                and look.reach == other.look.reach
+            ):
                 planned = other
         text = <uint8_t *> calloc(total + PADDING, 1)
         ends = <size_t *> malloc((count + 1) * sizeof(size_t))
@@ -402,7 +468,7 @@ cdef class Automaton:
                         text[k] += 32
             with nogil:
                 status = dfa_build(&self.dfa, text, ends, count, ignore_case)
-                if status == 0 and count > 0 and self.chosen.tables != TABLES_NONE:
+                if status == 0 and count > 0 and look != NULL:
                     status = prefilter_build(
                         &self.filter, text, ends, count, ignore_case, &self.chosen, &planned)
                     text = NULL
@@ -484,7 +550,7 @@ cdef class Automaton:
         cdef sink_t owned
         cdef hits_t found
         cdef hits_t *out = sink.out
-        cdef size_t lo = 0, hi, last = length + WINDOW_REACH, first
+        cdef size_t lo = 0, hi, last = length + self.filter.reach, first
         # Parts to walk before the filter is tried again, and how many it will be next time.
         cdef size_t walks = 0, patience = 1
         memset(&found, 0, sizeof(found))
@@ -516,18 +582,20 @@ cdef class Automaton:
             hi = min(last, lo + max(<size_t> PART_BYTES, 8 * <size_t> self.dfa.longest // 64 * 64))
             owned = sink[0]
             owned.window = self.filter.window
+            owned.reach = self.filter.reach
             owned.lo = lo
             owned.hi = hi
-            # The window's end lies at most `ahead_most` before the hit's and two bytes behind it.
+            # A window's end lies at most `ahead_most` before the hit's and reach - 1 behind it.
             owned.sure_lo = lo + self.filter.ahead_most
-            owned.sure_hi = hi - 2
+            owned.sure_hi = hi - (self.filter.reach - 1)
             # A hit owned by this block ends behind its window's first byte and at most
             # `ahead_most` bytes from it.
-            walk_part(&self.dfa, data, lo - min(lo, <size_t> WINDOW_REACH),
-                      min(length, hi - 1 - min(hi - 1, <size_t> WINDOW_REACH)
+            walk_part(&self.dfa, data, lo - min(lo, self.filter.reach),
+                      min(length, hi - 1 - min(hi - 1, self.filter.reach)
                           + self.filter.ahead_most),
                       True, &owned)
             sink.total = owned.total
+            sink.many = owned.many
             sink.events = owned.events
             sink.room = owned.room
             if sink.out != NULL and out.used != first:

@@ -23,17 +23,26 @@ cdef inline void hits_free(hits_t *v) noexcept nogil:
     v.used = v.room = 0
 
 
-cdef inline void hits_push(hits_t *v, hit_t item) noexcept nogil:
+cdef inline bint hits_reserve(hits_t *v, size_t more) noexcept nogil:
+    """Make room for `more` hits; False, and sticky, if there is none."""
     cdef size_t room
     cdef hit_t *at
-    if v.used == v.room:
+    if v.used + more > v.room:
         room = v.room * 2 if v.room else 64
+        while room < v.used + more:
+            room *= 2
         at = <hit_t *> realloc(v.at, room * sizeof(hit_t))
         if at == NULL:
             v.failed = True
-            return
+            return False
         v.at = at
         v.room = room
+    return True
+
+
+cdef inline void hits_push(hits_t *v, hit_t item) noexcept nogil:
+    if v.used == v.room and not hits_reserve(v, 1):
+        return
     v.at[v.used] = item
     v.used += 1
 

@@ -8,9 +8,7 @@ cdef extern from "simd/candidates.h" nogil:
     ctypedef struct candidates_variant:
         const char *name
         int (*usable)() noexcept
-        int tables
-        candidates_t find
-        candidates_t find16
+        const candidates_look *looks
     const candidates_variant *candidates_variants
     const int CANDIDATES_VARIANTS
 
@@ -29,6 +27,28 @@ def usable_variants():
                   if candidates_variants[i].usable()])
 
 
+def looks_for(size_t patterns):
+    """(tables, buckets, reach) of what the variants of this build take for so many patterns."""
+    cdef const candidates_look *look
+    cdef variant_t variant
+    found = set()
+    for i in range(CANDIDATES_VARIANTS):
+        variant.looks = candidates_variants[i].looks
+        look = look_for(&variant, patterns)
+        if look != NULL:
+            found.add((look.tables, look.buckets, look.reach))
+    return sorted(found)
+
+
+cdef const candidates_look *look_for(const variant_t *variant, size_t patterns) noexcept nogil:
+    cdef const candidates_look *look = NULL
+    cdef int k
+    for k in range(CANDIDATES_LOOKS):
+        if variant.looks[k].find != NULL and variant.looks[k].many <= patterns:
+            look = &variant.looks[k]
+    return look
+
+
 cdef int choose_variant(object forced, variant_t *chosen) except -1:
     cdef int i
     if forced is not None and forced not in KNOWN:
@@ -38,9 +58,7 @@ cdef int choose_variant(object forced, variant_t *chosen) except -1:
             continue
         if forced is None or forced == candidates_variants[i].name.decode():
             chosen.name = candidates_variants[i].name
-            chosen.tables = candidates_variants[i].tables
-            chosen.find = candidates_variants[i].find
-            chosen.find16 = candidates_variants[i].find16
+            chosen.looks = candidates_variants[i].looks
             chosen.streams = chosen.name != b"dfa"
             return 0
     usable = ", ".join(usable_variants())

@@ -18,6 +18,7 @@ SUFFIX = re.compile(r"(?:\.(?:isra|constprop|part|cold|llvm|lto_priv|__key)(?:\.
 # The same system call has another wrapper on every architecture and in every decade.
 SYSCALL = re.compile(r"^__(?:x64|ia32|arm64|s390x?|riscv|se|do|x32)_(?:compat_)?(?=sys_)")
 OLD_SYSCALL = re.compile(r"^(?:SyS|ksys|SYSC)_")
+SYSCALL_NAME = re.compile(r"(?:__\w+?_)?(?:compat_)?(?:k?sys|SyS|SYSC)_")
 CORRUPTED = "corrupted"
 
 
@@ -47,8 +48,11 @@ class Profile:
         self.after: list[str] = row.get("after", [])
         self.headless: bool = row.get("headless", False)
         self.sections: bool = row.get("sections", False)
+        self.modules: bool = row.get("modules", False)
         self._skip = _alternation(_resolve(row.get("skip", []), skips))
         self._below = _alternation(_resolve(row.get("below", []), skips))
+        # Blames another function than the one that ran, which is then told as `at`.
+        self.representative = bool(row.get("below"))
         self._prefer = _alternation(row.get("prefer", []))
         self._avoid = _alternation(row.get("avoid", []))
         self._avoids = bool(row.get("avoid"))
@@ -77,9 +81,18 @@ class Profile:
             self._avoid.match(SUFFIX.sub("", name)) is not None for name in functions
         )
 
-    def choose(self, functions: Sequence[str]) -> int | None:
-        """Index of the function to blame, innermost first; None when all are machinery."""
+    def choose(
+        self, functions: Sequence[str], modules: Sequence[str | None] = ()
+    ) -> int | None:
+        """Index of the function to blame, innermost first; None when all are machinery.
+
+        `modules`: the modules that the functions belong to, for profiles that ask.
+        """
         verdicts = [self._verdict(name) for name in functions]
+        if self.modules:
+            first = next((n for n, verdict in enumerate(verdicts) if not verdict & SKIP), None)
+            if first is not None and first < len(modules) and modules[first]:
+                return first
         for n, verdict in enumerate(verdicts):
             if verdict & PREFER:
                 return n
@@ -90,6 +103,9 @@ class Profile:
                     inner -= 1
                 if not verdicts[inner]:
                     return inner
+        if self.representative and functions and SYSCALL_NAME.match(functions[-1]):
+            # Some unwinders end at the system call, in front of what called it.
+            return len(functions) - 1
         for n, verdict in enumerate(verdicts):
             if not verdict & SKIP:
                 return n
@@ -124,3 +140,7 @@ class Blame:
         if name not in self._profiles:
             self._profiles[name] = Profile(self._tables["profile"][name], self._tables["skip"])
         return self._profiles[name]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._tables["profile"])

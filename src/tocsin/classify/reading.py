@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import string
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from tocsin._core.trace import Trace
 from tocsin.classify.blame import CORRUPTED, Blame, Profile
+from tocsin.classify.disks import disk_of
 from tocsin.classify.facts import identity
 from tocsin.classify.places import line_at, lock_places, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
@@ -39,10 +42,16 @@ def _text(text: str) -> str:
     return text.encode("latin-1").decode("utf-8", "backslashreplace")
 
 
+@functools.cache
+def _names(template: str) -> tuple[str, ...]:
+    """The fields that a title of the rules uses."""
+    return tuple(name for _, name, _, _ in _FORMAT.parse(template) if name)
+
+
 class TraceReading:
     """What an incident's parts are worked out from: the trace, its rule, the chosen variant."""
 
-    __slots__ = ("_fields", "blame", "rule", "start", "trace", "values", "variant_fields")
+    __slots__ = ("_fields", "_first", "blame", "rule", "start", "trace", "values", "variant_fields")
 
     def __init__(
         self, trace: Trace, rule: Rule, blame: Blame, start: int, values: dict[str, Any],
@@ -55,6 +64,7 @@ class TraceReading:
         self.values = values
         self.variant_fields = variant_fields
         self._fields: dict[str, str | int] | None = None
+        self._first: int | None = None
 
     def lines(self) -> tuple[bytes, ...]:
         return self.trace.lines()
@@ -79,13 +89,16 @@ class TraceReading:
     def _read_fields(self) -> dict[str, str | int]:
         rule = self.rule
         text = self.trace.text()
-        first = self._first
+        first = self.first()
         raw: dict[str, str] = {}
         if rule.report and rule.lane == "trace":
             raw.update(identity(text, first))
         if rule.start_match is not None:
             match = rule.start_match.search(line_at(text, first))
             if match:
+                if "trigger" in match.groupdict() and "pid" in raw:
+                    # Who ran is the one that set it off; `pid` is for the one it befell.
+                    raw["trigger_pid"] = raw.pop("pid")
                 _fill(raw, match)
         for extract in rule.extracts:
             for literal in extract.literals:
@@ -112,22 +125,30 @@ class TraceReading:
             fields["function"], module = self._blamed(profile, raw.get("at"))
             if module:
                 fields["module"] = module
+            if self.blame.profile(profile).representative and "at" not in raw:
+                place = program_counter(text[first:])
+                if place:
+                    fields["at"] = place[0]
         elif "function" in raw:
             fields["function"] = self.blame.profile(profile or "default").name(raw["function"])
-        if rule.kind != "kernel.panic":
+        disk = disk_of(self.values["kind"], fields)
+        if disk is not None:
+            fields["disk"] = disk
+        if self.values["kind"] != "kernel.panic":
             at = text.find(PANIC_MARK, first)
             match = PANIC.search(line_at(text, at)) if at >= 0 else None
             if match:
                 fields["panicked"] = match["reason"].strip()
         return fields
 
-    @property
-    def _first(self) -> int:
+    def first(self) -> int:
         """Where the start line begins in the trace's text."""
-        text, at = self.trace.text(), 0
-        for _ in range(self.start):
-            at = text.find("\n", at) + 1
-        return at
+        if self._first is None:
+            text, at = self.trace.text(), 0
+            for _ in range(self.start):
+                at = text.find("\n", at) + 1
+            self._first = at
+        return self._first
 
     def _blamed(self, name: str, stated: str | None) -> tuple[str, str | None]:
         """The function to blame and its module.
@@ -136,29 +157,39 @@ class TraceReading:
         machinery only.
         """
         profile = self.blame.profile(name)
-        text = self.trace.text()[self._first :]
+        text = self.trace.text()[self.first() :]
         candidates: list[tuple[str, str | None]] = []
-        more: list[list[tuple[str, str | None]]] = []
+        more: Iterator[list[tuple[str, str | None]]] = iter(())
         for source in profile.sources:
-            if source == "pc":
+            if source == "stated":
+                # An address, where the kernel has no name for the place.
+                candidates += [(stated, None)] if stated and not stated[0].isdigit() else []
+            elif source == "pc":
                 place = program_counter(text)
                 candidates += [place] if place else []
             elif source in ("at", "held"):
                 candidates += [(f, None) for f in lock_places(text, source == "held")]
             elif source == "trace":
                 sections = self._sections(profile)
-                candidates += sections[0] if sections else []
-                more = sections[1:] if profile.sections else []
-        if stated:
-            more.append([(stated, None)])
-        for section in [candidates, *more]:
-            at = profile.choose([function for function, _ in section])
+                candidates += next(sections, [])
+                more = sections if profile.sections else more
+        last = [[(stated, None)]] if stated else []
+        for section in chain([candidates], more, last):
+            at = profile.choose(
+                [function for function, _ in section], [module for _, module in section]
+            )
             if at is not None:
                 function, module = section[at]
+                if module is None:
+                    module = next((m for f, m in section if f == function and m), None)
                 return profile.name(function), module
+        if "at" in profile.sources:
+            places = lock_places(text, False)
+            if places:  # machinery, all of it; still more than nothing
+                return profile.name(places[0]), None
         return CORRUPTED, None
 
-    def _sections(self, profile: Profile) -> list[list[tuple[str, str | None]]]:
+    def _sections(self, profile: Profile) -> Iterator[list[tuple[str, str | None]]]:
         """The report's traces. The first one tells of the fault.
 
         It begins at the last line that holds one of the profile's `after`, or else at the first
@@ -175,8 +206,9 @@ class TraceReading:
             first = self.trace.find_shape(self.start, "trace-head")
         if first is None:
             first = self.start
-        sections = self.trace.sections(first, "trace-head", "section")
-        return [s for s in sections if not profile.avoids([function for function, _ in s])]
+        for section in self.trace.sections(first, "trace-head", "section"):
+            if not profile.avoids([function for function, _ in section]):
+                yield section
 
     # -- names -------------------------------------------------------------------------------
 
@@ -184,9 +216,8 @@ class TraceReading:
         fields = self.fields()
         last = ""
         for template in self.values["titles"]:
-            names = [name for _, name, _, _ in _FORMAT.parse(template) if name]
             last = template
-            if all(name in fields for name in names):
+            if all(name in fields for name in _names(template)):
                 return str(template.format_map(fields))
         # No template has all its fields: the last one, with the gaps said.
         return _FORMAT.vformat(last, (), _Gaps(fields))
@@ -195,6 +226,8 @@ class TraceReading:
         fields = self.fields()
         parts = [self.values["kind"]]
         if self.values["signature"]:
+            # What went wrong is the title's words, where and to whom the fields.
+            parts.append(self.values["titles"][0])
             parts += [f"{name}={fields.get(name, '')}" for name in self.values["signature"]]
         else:
             parts.append(self.title())

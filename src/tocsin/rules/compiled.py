@@ -23,8 +23,6 @@ from tocsin.rules.tables import build
 NAME = "builtin.json"
 # Counts up when what the cache holds changes its form.
 FORM = 4
-# What the filter takes for as many literals as the built-in rules have.
-BUCKETS = 16
 EXAMPLES = ("example", "counterexample")
 
 
@@ -72,12 +70,13 @@ def parse(files: Sequence[Path], tables: Sequence[Path]) -> dict[str, Any]:
 
 
 def plans_of(literals: Sequence[str]) -> list[str]:
-    """Where the filter is to look for each literal: for both kinds of tables that variants have."""
-    from tocsin._core.prefilter import plan_ahead
+    """Where the filter is to look for each literal, for every look that a variant has."""
+    from tocsin._core.variant import looks_for
+    from tocsin._core.plans import plan_ahead
 
     patterns = [literal.encode() for literal in literals]
     return [
-        base64.b64encode(plan_ahead(patterns, kind, BUCKETS)).decode() for kind in (1, 2)
+        base64.b64encode(plan_ahead(patterns, look)).decode() for look in looks_for(len(patterns))
     ]
 
 

@@ -34,7 +34,7 @@ INT_NAMES = frozenset(
         "qid", "lba",
     )
 )  # fmt: skip
-INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count")
+INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count", "_pid")
 
 
 _Made = TypeVar("_Made")

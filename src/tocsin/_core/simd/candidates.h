@@ -1,22 +1,22 @@
 /* candidates: places where a literal's window may lie.
 
-   Every literal has a window of SPAN = 5 bytes (fewer if it is shorter) and belongs to one of 8 or
-   16 buckets. A table says for each of the window's features which buckets allow the value seen
-   there; the AND over the features is not zero at a candidate. All windows are found, and some
+   Every literal has a window of reach + 2 bytes (fewer if it is shorter) and belongs to one of 8 or
+   16 buckets. A table says for each of the window's reach + 1 features which buckets allow the value
+   seen there; the AND over the features is not zero at a candidate. All windows are found, and some
    places that are none: verification follows.
 
-   Contract of every variant:
+   Contract of every variant's every look:
        size_t find(tables, data, length, lo, hi, ends)
-   looks at window *ends* e in [lo, hi), where e - 3 is the window's first byte. lo is a multiple of
-   64, hi is at most length + 3 (the window of a literal of one byte starts at the last byte) and at
-   most lo + CANDIDATES_BLOCK. It writes e - lo of every candidate, rising, to ends, which has room
-   for CANDIDATES_BLOCK + 64 of them, and returns their number. Among them may be ends up to 63
+   looks at window *ends* e in [lo, hi), where e - reach is the window's first byte. lo is a multiple
+   of 64, hi is at most length + reach (the window of a literal of one byte starts at the last byte)
+   and at most lo + CANDIDATES_BLOCK. It writes e - lo of every candidate, rising, to ends, which has
+   room for CANDIDATES_BLOCK + 64 of them, and returns their number. Among them may be ends up to 63
    beyond hi, and ends of windows that would start before the data: the caller looks. No byte
    outside data[0:length) is read.
 
-   Tables, made by prefilter.pyx:
-       pairs:   uint8_t [buckets / 8][4][128], feature i by the lower seven bits of cell(i)
-       nibbles: uint8_t [buckets / 8][4][2][16], by the low and the high nibble of cell(i)
+   Tables, made by windows.pyx:
+       pairs:   uint8_t [buckets / 8][reach + 1][128], feature i by the lower seven bits of cell(i)
+       nibbles: uint8_t [buckets / 8][reach + 1][2][16], by the low and the high nibble of cell(i)
    where cell(i) = 2 * byte i - byte (i + 1), modulo 256: two neighbouring bytes say far more than
    one, and this mix of them costs two instructions for 64 places.
 
@@ -40,12 +40,21 @@ typedef size_t (*candidates_fn)(const uint8_t *tables, const uint8_t *data, size
 
 enum { TABLES_NONE = 0, TABLES_PAIRS = 1, TABLES_NIBBLES = 2 };
 
+/* One way to look: the more literals, the more a look must tell apart, and the more it costs. */
+typedef struct {
+    int tables;
+    int buckets;
+    int reach;
+    candidates_fn find;
+    size_t many; /* it pays from so many literals on. bench: quiet-50, quiet-400, quiet-1000 */
+} candidates_look;
+
+enum { CANDIDATES_LOOKS = 3 };
+
 typedef struct {
     const char *name;
     int (*usable)(void);
-    int tables;
-    candidates_fn find;   /* 8 buckets */
-    candidates_fn find16; /* 16 buckets, or NULL */
+    candidates_look looks[CANDIDATES_LOOKS]; /* for ever more literals; those without find end them */
 } candidates_variant;
 
 static int usable_always(void) { return 1; }
@@ -78,27 +87,32 @@ list_places(const uint64_t *masks, const uint16_t *at, size_t n, uint16_t *ends)
 #define TARGET_VBMI \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")))
 
-/* Two buckets' worth of tables for the four features; 128 bytes are two registers. */
-#define PAIR_TABLES(set)                                               \
-    const __m512i lo##set##0 = _mm512_loadu_si512(tables + 512 * set), \
-                  hi##set##0 = _mm512_loadu_si512(tables + 512 * set + 64),  \
-                  lo##set##1 = _mm512_loadu_si512(tables + 512 * set + 128), \
-                  hi##set##1 = _mm512_loadu_si512(tables + 512 * set + 192), \
-                  lo##set##2 = _mm512_loadu_si512(tables + 512 * set + 256), \
-                  hi##set##2 = _mm512_loadu_si512(tables + 512 * set + 320), \
-                  lo##set##3 = _mm512_loadu_si512(tables + 512 * set + 384), \
-                  hi##set##3 = _mm512_loadu_si512(tables + 512 * set + 448);
+/* A set is eight buckets' worth of tables; 128 bytes, those of one feature, are two registers. */
+#define PAIR_TABLE(set, i, features)                                                   \
+    const __m512i lo##set##i = _mm512_loadu_si512(tables + 128 * (features * set + i)), \
+                  hi##set##i = _mm512_loadu_si512(tables + 128 * (features * set + i) + 64);
+#define PAIR_TABLES4(set) \
+    PAIR_TABLE(set, 0, 4) PAIR_TABLE(set, 1, 4) PAIR_TABLE(set, 2, 4) PAIR_TABLE(set, 3, 4)
+#define PAIR_TABLES5(set)                                                            \
+    PAIR_TABLE(set, 0, 5) PAIR_TABLE(set, 1, 5) PAIR_TABLE(set, 2, 5) PAIR_TABLE(set, 3, 5) \
+    PAIR_TABLE(set, 4, 5)
 #define PAIR_LOOK(set, i, cells) _mm512_permutex2var_epi8(lo##set##i, cells, hi##set##i)
-#define PAIR_ALLOWED(set)                                                               \
+#define PAIR_ALLOWED4(set)                                                              \
     _mm512_and_si512(_mm512_ternarylogic_epi64(PAIR_LOOK(set, 3, cells),                \
                                                PAIR_LOOK(set, 2, back1),                \
                                                PAIR_LOOK(set, 1, back2), 0x80),         \
                      PAIR_LOOK(set, 0, back3))
+#define PAIR_BACK4 __m512i back4 = _mm512_alignr_epi8(cells, lanes, 12);
+#define PAIR_ALLOWED5(set)                                                              \
+    _mm512_ternarylogic_epi64(                                                          \
+        _mm512_ternarylogic_epi64(PAIR_LOOK(set, 4, cells), PAIR_LOOK(set, 3, back1),   \
+                                  PAIR_LOOK(set, 2, back2), 0x80),                      \
+        PAIR_LOOK(set, 1, back3), PAIR_LOOK(set, 0, back4), 0x80)
 /* The cells are computed once for 64 places; for the features before the last they are moved up
-   by 1, 2, 3 bytes. That costs a register-to-register shuffle each, where loading the data again
+   by 1, 2, 3, 4 bytes. That costs a register-to-register shuffle each, where loading the data again
    at an odd offset costs two cycles for the line it straddles. vpermi2b looks at 7 bits of a cell
    and so needs no mask. */
-#define PAIR_GROUP(first, second, RESULT)                                     \
+#define PAIR_GROUP(first, second, MORE, RESULT)                               \
     {                                                                         \
         __m512i x = (first), y = (second);                                    \
         __m512i cells = _mm512_sub_epi8(_mm512_add_epi8(x, x), y);            \
@@ -106,6 +120,7 @@ list_places(const uint64_t *masks, const uint16_t *at, size_t n, uint16_t *ends)
         __m512i back1 = _mm512_alignr_epi8(cells, lanes, 15);                 \
         __m512i back2 = _mm512_alignr_epi8(cells, lanes, 14);                 \
         __m512i back3 = _mm512_alignr_epi8(cells, lanes, 13);                 \
+        MORE                                                                  \
         before = cells;                                                       \
         __m512i allowed = (RESULT);                                           \
         uint64_t mask = _mm512_test_epi8_mask(allowed, allowed);              \
@@ -120,7 +135,7 @@ TARGET_VBMI static inline __m512i load_some(const uint8_t *from, size_t count) {
                                    from);
 }
 
-#define PAIR_VARIANT(NAME, SETS, RESULT)                                                        \
+#define PAIR_VARIANT(NAME, SETS, MORE, RESULT)                                                  \
     TARGET_VBMI static size_t NAME(const uint8_t *tables, const uint8_t *data, size_t length,   \
                                    size_t lo, size_t hi, uint16_t *ends) {                      \
         SETS                                                                                    \
@@ -130,23 +145,27 @@ TARGET_VBMI static inline __m512i load_some(const uint8_t *from, size_t count) {
         size_t n = 0, p = lo;                                                                   \
         __m512i before = _mm512_setzero_si512();                                                \
         if (lo >= 64) {                                                                         \
-            __m512i x = load_some(data + lo - 64, length - (lo - 64));                              \
+            __m512i x = load_some(data + lo - 64, length - (lo - 64));                          \
             __m512i y = load_some(data + lo - 63, length - (lo - 63));                          \
             before = _mm512_sub_epi8(_mm512_add_epi8(x, x), y);                                 \
         }                                                                                       \
         for (; p + 65 <= length && p < hi; p += 64) {                                           \
             _mm_prefetch((const char *)data + p + PREFETCH_AHEAD, _MM_HINT_T0);                 \
-            PAIR_GROUP(_mm512_loadu_si512(data + p), _mm512_loadu_si512(data + p + 1), RESULT)  \
+            PAIR_GROUP(_mm512_loadu_si512(data + p), _mm512_loadu_si512(data + p + 1), MORE,    \
+                       RESULT)                                                                  \
         }                                                                                       \
         for (; p < hi; p += 64)                                                                 \
             PAIR_GROUP(load_some(data + p, length > p ? length - p : 0),                        \
-                       load_some(data + p + 1, length > p + 1 ? length - p - 1 : 0), RESULT)    \
+                       load_some(data + p + 1, length > p + 1 ? length - p - 1 : 0), MORE,      \
+                       RESULT)                                                                  \
         return n ? list_places(masks, at, n, ends) : 0;                                         \
     }
 
-PAIR_VARIANT(candidates_avx512vbmi, PAIR_TABLES(0), PAIR_ALLOWED(0))
-PAIR_VARIANT(candidates16_avx512vbmi, PAIR_TABLES(0) PAIR_TABLES(1),
-             _mm512_or_si512(PAIR_ALLOWED(0), PAIR_ALLOWED(1)))
+PAIR_VARIANT(candidates_avx512vbmi, PAIR_TABLES4(0), , PAIR_ALLOWED4(0))
+PAIR_VARIANT(candidates16_avx512vbmi, PAIR_TABLES4(0) PAIR_TABLES4(1), ,
+             _mm512_or_si512(PAIR_ALLOWED4(0), PAIR_ALLOWED4(1)))
+PAIR_VARIANT(candidates16x5_avx512vbmi, PAIR_TABLES5(0) PAIR_TABLES5(1), PAIR_BACK4,
+             _mm512_or_si512(PAIR_ALLOWED5(0), PAIR_ALLOWED5(1)))
 
 #endif
 
@@ -352,19 +371,25 @@ NIBBLE_VARIANT(candidates_neon, TARGET_NEON, uint8x16_t, 16, cells_neon, group_n
 NIBBLE_VARIANT(candidates16_neon, TARGET_NEON, uint8x16_t, 16, cells_neon, group_neon, 2)
 #endif
 
+#define NIBBLE_LOOKS(variant)                           \
+    {{TABLES_NIBBLES, 8, 3, candidates_##variant, 0},   \
+     {TABLES_NIBBLES, 16, 3, candidates16_##variant, 100}}
+
 /* Best first. "scalar" and "dfa" have no filter: they walk the automaton's table. */
 static const candidates_variant candidates_variants[] = {
 #if defined(__x86_64__) || defined(__i386__)
-    {"avx512vbmi", usable_avx512vbmi, TABLES_PAIRS, candidates_avx512vbmi,
-     candidates16_avx512vbmi},
-    {"avx2", usable_avx2, TABLES_NIBBLES, candidates_avx2, candidates16_avx2},
-    {"ssse3", usable_ssse3, TABLES_NIBBLES, candidates_ssse3, candidates16_ssse3},
+    {"avx512vbmi", usable_avx512vbmi,
+     {{TABLES_PAIRS, 8, 3, candidates_avx512vbmi, 0},
+      {TABLES_PAIRS, 16, 3, candidates16_avx512vbmi, 150},
+      {TABLES_PAIRS, 16, 4, candidates16x5_avx512vbmi, 700}}},
+    {"avx2", usable_avx2, NIBBLE_LOOKS(avx2)},
+    {"ssse3", usable_ssse3, NIBBLE_LOOKS(ssse3)},
 #endif
 #if defined(__aarch64__)
-    {"neon", usable_always, TABLES_NIBBLES, candidates_neon, candidates16_neon},
+    {"neon", usable_always, NIBBLE_LOOKS(neon)},
 #endif
-    {"scalar", usable_always, TABLES_NONE, NULL, NULL},
-    {"dfa", usable_always, TABLES_NONE, NULL, NULL},
+    {"scalar", usable_always, {{0}}},
+    {"dfa", usable_always, {{0}}},
 };
 enum { CANDIDATES_VARIANTS = sizeof candidates_variants / sizeof *candidates_variants };
 
