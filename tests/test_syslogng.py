@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tocsin
+from tests import peers
 from tests.cli_program import CLEAN_ENVIRONMENT, PROGRAM, RULES
 from tests.watch_program import append, disk, oom, until, wires
 from tocsin.syslogng import Parser
@@ -144,18 +144,10 @@ def test_what_is_less_severe_is_left_out(rules, tmp_path):
 # -- the real syslog-ng ------------------------------------------------------------------------
 
 
-def missing(what):
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="module", name="syslog_ng")
 def _syslog_ng():
     """The program, or the script of ci/setup that starts an unpacked one."""
-    unpacked = ROOT / "build" / "peers" / "syslog-ng"
-    program = shutil.which("syslog-ng") or (unpacked if unpacked.exists() else None)
-    return str(program) if program else missing("syslog-ng is not installed: see ci/setup")
+    return peers.program("syslog-ng")
 
 
 @pytest.fixture(scope="module", name="with_python")
@@ -171,9 +163,9 @@ def _with_python(syslog_ng, tmp_path_factory):
     )
     found = re.search(r"^python (\S+)$", done.stderr, re.M)
     if not found:
-        missing("syslog-ng has no Python module: see ci/setup")
+        peers.missing("the Python module of syslog-ng")
     if found[1] != OURS:
-        missing(f"syslog-ng runs Python {found[1]}, tocsin is built for {OURS}")
+        peers.missing(f"syslog-ng's Python {found[1]} (tocsin is built for {OURS}): tocsin for it")
     return syslog_ng
 
 
