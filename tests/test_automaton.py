@@ -240,8 +240,8 @@ def test_beyond_4_gib():
 
 @settings(max_examples=150, deadline=None)
 @given(
-    lines=st.lists(st.binary(max_size=60).map(lambda b: bytes(c % 5 + 97 for c in b)), max_size=80),
-    patterns=st.lists(st.text("abc", min_size=1, max_size=6).map(str.encode), min_size=1, max_size=9),
+    lines=st.lists(st.text("abcde", max_size=60).map(str.encode), max_size=80),
+    patterns=st.lists(st.text("abc", min_size=1, max_size=6).map(str.encode), min_size=1),
     variant=st.sampled_from(VARIANTS),
 )
 def test_scan_lines_says_of_each_line_what_find_all_says(lines, patterns, variant):

@@ -130,7 +130,7 @@ cdef class Pipeline:
         """Judge the lines that may begin something until one does; where the next line begins."""
         cdef size_t at = 0, waker = 0, hit, start, end
         self.wakers.used = 0
-        self.program.waking.scan(data, size, &self.wakers)
+        self.program.automaton.scan_leading(data, size, &self.wakers)
         while waker < self.wakers.used:
             start = line_start(data, at, self.wakers.at[waker].start)
             end = find_newline(data, start, size)

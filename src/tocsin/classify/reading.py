@@ -173,7 +173,7 @@ class TraceReading:
                 sections = self._sections(profile)
                 candidates += next(sections, [])
                 more = sections if profile.sections else more
-        last = [[(stated, None)]] if stated else []
+        last: list[list[tuple[str, str | None]]] = [[(stated, None)]] if stated else []
         for section in chain([candidates], more, last):
             at = profile.choose(
                 [function for function, _ in section], [module for _, module in section]
