@@ -17,6 +17,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 CORE = Path("src/tocsin/_core")
+PUBLIC = Path("src/tocsin/include")
 BUILD = os.environ.get("TOCSIN_BUILD", "release")
 FLAGS = {
     "release": ["-O3", "-fno-strict-aliasing"],
@@ -34,8 +35,8 @@ extensions = [
     Extension(
         f"tocsin._core.{source.stem}",
         [str(source)],
-        include_dirs=[str(CORE)],
-        depends=[str(header) for header in CORE.glob("simd/*.h")],
+        include_dirs=[str(CORE), str(PUBLIC)],
+        depends=[str(header) for folder in (CORE, PUBLIC) for header in folder.rglob("*.h")],
         extra_compile_args=[*FLAGS[BUILD], "-Wall", "-Wno-unused-function", "-Wno-sign-compare"],
         extra_link_args=["-fsanitize=address,undefined"] if BUILD == "sanitize" else [],
     )

@@ -116,7 +116,7 @@ def innocent(choose: random.Random, words: list[bytes], where: str) -> Iterator[
 
 
 def ordinary(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:
-    """Healthy boots and noise, whole, as they are, digits too: what a rule set has to be silent on."""
+    """Healthy boots and noise, whole, as they are: what a rule set has to be silent on."""
     if where == "corpus":
         logs = [b"".join(lines) for lines in log_files("boots", "noise")]
     else:
@@ -173,7 +173,8 @@ def noise(choose: random.Random, words: list[bytes], where: str) -> Iterator[byt
 
 
 KINDS: dict[str, Callable[[random.Random, list[bytes], str], Iterator[bytes]]] = {
-    "quiet": quiet, "innocent": innocent, "ordinary": ordinary, "mixed": mixed, "near": near, "spam": spam, "aaaa": aaaa, "random": noise,
+    "quiet": quiet, "innocent": innocent, "ordinary": ordinary,
+    "mixed": mixed, "near": near, "spam": spam, "aaaa": aaaa, "random": noise,
 }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """From the last byte of a report to the sink: how long?
 
-Appends reports, one every 0.3 s, to a file under `tocsin watch` and takes the time until the JSON
-line can be read from its standard output: for a report with an end (told before anything else
-follows) and for one that is cut off (told after --idle).
+Appends reports to a file under `tocsin watch` and takes the time until the JSON line can be read
+from its standard output: for a report with an end (told before anything else follows), for one
+amid other lines, one every 8 ms, that do not end, and for one that is cut off (told after --idle).
 
     PYTHONPATH=src python bench/watch_latency.py [COUNT]
 """
@@ -25,17 +25,21 @@ PANIC = (
 )
 END = "[ {n}.000005] ---[ end Kernel panic - not syncing: Fatal exception {n} ]---\n"
 LINE = "[ {n}.000000] I/O error, dev sd{n}, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1\n"
-CASES = {"end seen": PANIC + END, "one line": LINE, "cut off": PANIC}
+OTHER = "[ {n}.000009] usb 1-1: new high-speed USB device number 2 using xhci_hcd\n"
+PAUSE = 0.008
+CASES = {"end seen": PANIC + END, "one line": LINE, "busy": LINE, "cut off": PANIC}
 
 
-def waited(out, log, text, number):
+def waited(out, log, text, number, busy):
     data = text.format(n=number).encode()
     began = time.perf_counter()
     os.write(log, data)
     deadline = began + 10
     buffer = b""
     while time.perf_counter() < deadline:
-        if select.select([out], [], [], 0.5)[0]:
+        if busy and not select.select([out], [], [], PAUSE)[0]:
+            os.write(log, OTHER.format(n=number).encode())
+        elif select.select([out], [], [], 0.5)[0]:
             buffer += os.read(out, 1 << 20)
             if b"\n" in buffer:
                 wire = json.loads(buffer.split(b"\n")[0])
@@ -62,7 +66,7 @@ def main():
                 out = program.stdout.fileno()
                 time.sleep(3)
                 for number in range(count):
-                    times.append(waited(out, log, text, number))
+                    times.append(waited(out, log, text, number, name == "busy"))
                     # A boot: whatever was open is closed, so that each report stands alone.
                     time.sleep(IDLE + 0.3)
                     while select.select([out], [], [], 0)[0]:

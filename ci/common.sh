@@ -71,12 +71,37 @@ compiles() {
         ${CC:-cc} -x c - -o /dev/null 2>/dev/null
 }
 
-apt_install() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
-    say "installing $*"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+# As root, or by a sudo that asks nothing.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@" 2>/dev/null; fi
 }
+
+apt_install() {
+    command -v apt-get >/dev/null && as_root true || return 1
+    say "installing $*"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# unpack_program PACKAGE FILE: one program of a Debian package, into build/peers. Nothing is
+# installed, so nothing is started and nothing of the system changes.
+unpack_program() {
+    local folder
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+    say "unpacking $2 of $1"
+    folder=$(mktemp -d)
+    # Lists may be missing, or older than the archive.
+    (cd "$folder" && { download "$1" || { as_root apt-get update -qq && download "$1"; }; }) &&
+        dpkg-deb --fsys-tarfile "$folder"/*.deb | tar -xO "./$2" >"$folder/program" &&
+        mkdir -p build/peers && chmod 755 "$folder/program" &&
+        mv "$folder/program" "build/peers/${2##*/}"
+    local status=$?
+    rm -rf "$folder"
+    return $status
+}
+
+download() { apt-get download -qq -o APT::Sandbox::User=root "$1" 2>/dev/null; }
 
 # Leaves in SDIST the path of a source distribution made just now. Needs the environment.
 make_sdist() {

@@ -1,5 +1,6 @@
 """Smoke test of an installed tocsin: `smoke.py ROOT`, ROOT being the source tree it came from."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -11,7 +12,10 @@ assert not package.is_relative_to(root / "src"), f"{package} is the source tree,
 
 # What the package must carry beside its modules.
 source = root / "src" / "tocsin"
-for pattern in ("py.typed", "**/*.pyi", "rules/builtin/*.toml", "rules/SCHEMA.md", "sinks/*.json"):
+for pattern in (
+    "py.typed", "**/*.pyi", "**/*.pxd", "**/*.h", "rules/builtin/*.toml", "rules/SCHEMA.md",
+    "sinks/*.json",
+):  # fmt: skip
     expected = {path.relative_to(source) for path in source.glob(pattern)}
     assert expected, f"no {pattern} in the source tree"
     missing = [str(path) for path in expected if not (package / path).is_file()]
@@ -30,5 +34,7 @@ for byte in range(0, len(log), 977):
     scanner = tocsin.Scanner.loads(scanner.dumps())
 found += scanner.flush()
 assert found == tocsin.scan(log), "cut and whole differ"
+assert Path(tocsin.get_include(), "tocsin.h").is_file()
+assert "tocsin.capi.C_API" in repr(importlib.import_module("tocsin.capi").C_API)
 assert tocsin.Automaton([b"needle"]).count(b"needle in a haystack") == 1
 print(f"tocsin {tocsin.__version__} on {sys.version.split()[0]}: {package}")

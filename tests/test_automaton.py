@@ -236,3 +236,47 @@ def test_beyond_4_gib():
         assert list(found) == expected
         assert memoryview(found).format == "Q"
         assert automaton.count(data) == 12
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    lines=st.lists(st.text("abcde", max_size=60).map(str.encode), max_size=80),
+    patterns=st.lists(st.text("abc", min_size=1, max_size=6).map(str.encode), min_size=1),
+    variant=st.sampled_from(VARIANTS),
+)
+def test_scan_lines_says_of_each_line_what_find_all_says(lines, patterns, variant):
+    automaton = Automaton(patterns, variant=variant)
+    expected = [
+        (*match, number) for number, line in enumerate(lines) for match in automaton.find_all(line)
+    ]
+    assert list(automaton.scan_lines(lines)) == expected
+    assert list(automaton.scan_lines(tuple(lines))) == expected
+
+
+def test_scan_lines_beyond_a_batch():
+    automaton = Automaton([b"panic", b"oops", b"csp"])
+    # Longer than a batch, empty, more lines than one batch holds; none may run into the next.
+    long = b"." * 20_000 + b"panic" + b"." * 40_000 + b"oops"
+    lines = [b"pani", b"c", b"", long, *[b"a panic", b"", b"oop"] * 3000, b"s", long]
+    expected = [
+        (*match, number) for number, line in enumerate(lines) for match in automaton.find_all(line)
+    ]
+    found = automaton.scan_lines(lines)
+    assert len(found) == len(expected) == 3004
+    assert list(found) == expected
+    assert found[-1] == expected[-1]
+    assert found[:2] == expected[:2]
+    table = memoryview(found)
+    assert table.shape == (3004, 4)
+    assert table.tolist() == [list(row) for row in expected]
+    assert found.lines.tolist() == [row[3] for row in expected]
+    assert found.patterns.tolist() == [row[0] for row in expected]
+    assert list(automaton.scan_lines([])) == []
+
+
+def test_scan_lines_refuses_what_is_no_list_of_bytes():
+    automaton = Automaton([b"x"])
+    with pytest.raises(TypeError, match=r"lines must be a list or tuple of bytes, not bytes"):
+        automaton.scan_lines(b"x")
+    with pytest.raises(TypeError, match=r"line 1 is str, not bytes"):
+        automaton.scan_lines([b"x", "x"])

@@ -3,8 +3,8 @@
 import pytest
 
 from tocsin import Automaton
-from tocsin._core.variant import looks_for, usable_variants
 from tocsin._core.plans import plan_ahead
+from tocsin._core.variant import looks_for, usable_variants
 
 PATTERNS = [b"panic %d: lost %04d" % (n, n * 7919 % 10000) for n in range(700)]
 HAYSTACK = b"".join(b"line %d %s and some more text\n" % (n, p) for n, p in enumerate(PATTERNS))
@@ -24,8 +24,8 @@ def test_a_planned_automaton_is_the_same_automaton(variant):
 
 def test_a_plan_is_used_where_it_fits():
     windows = plan_ahead(PATTERNS, LOOKS[0])[-len(PATTERNS) :]
-    used = [Automaton(PATTERNS, variant=name, plans=PLANS[:1]).windows for name in usable_variants()]
-    assert tuple(windows) in used
+    automata = [Automaton(PATTERNS, variant=name, plans=PLANS[:1]) for name in usable_variants()]
+    assert tuple(windows) in [automaton.windows for automaton in automata]
 
 
 def test_a_plan_is_for_its_patterns_only():

@@ -6,18 +6,11 @@ import time
 
 import pytest
 
-from tests.cli_program import LOGIN, OOM, QUIET, RULES, run
+from tests.cli_program import LOGIN, OOM, QUIET, run
 from tests.watch_program import Background, append, oom, until
 from tocsin.watch.verdict import Console, Level, Seen, Wants, judge
 
 PANIC = b"[   50.000000] Kernel panic - not syncing: Attempted to kill init!\n"
-
-
-@pytest.fixture(name="rules")
-def _rules(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rules") / "t.toml"
-    path.write_text(RULES)
-    return ["--no-builtin", "--rules", path]
 
 
 @pytest.fixture(name="watched")
@@ -38,6 +31,10 @@ CONSOLE = Console("vm17", "up", 5.0)
     [
         ([], [CONSOLE], Wants(), Level.OK, "no incidents in 1 console"),
         ([Seen(3, "k", "t", "s")], [CONSOLE], Wants(), Level.WARNING, "t in s"),
+        (
+            [Seen(1, "k", "t", "s", requested=True)], [CONSOLE], Wants(), Level.OK,
+            "no incidents in 1 console",
+        ),
         ([Seen(5, "k", "t", "s")], [CONSOLE], Wants(), Level.OK, "no incidents in 1 console"),
         ([Seen(2, "k", "t", "s")] * 2, [], Wants(), Level.CRITICAL, "2 x t in s"),
         (
@@ -64,7 +61,7 @@ def test_a_watched_log(watched):
     assert done.returncode == 0
     assert re.fullmatch(
         r"TOCSIN OK - no incidents in 1 console \| incidents=0;;;0 critical=0;;;0 warning=0;;;0 "
-        r"consoles=1;;;0 consoles_up=0;;;0 longest_silence=[\d.]+s;;;0\n",
+        r"requested=0;;;0 consoles=1;;;0 consoles_up=0;;;0 longest_silence=[\d.]+s;;;0\n",
         done.stdout,
     )
     append(log, oom(1) + LOGIN)

@@ -29,7 +29,7 @@ def packed(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["**/*.py", "py.typed", "**/*.pyi", "_core/*.pxd", "_core/simd/*.h", "rules/builtin/*.toml",
+    ["**/*.py", "py.typed", "**/*.pyi", "**/*.pxd", "**/*.h", "rules/builtin/*.toml",
      "rules/SCHEMA.md", "sinks/*.json"],
 )  # fmt: skip
 def test_the_package_carries(packed, pattern):

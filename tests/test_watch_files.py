@@ -7,34 +7,8 @@ import time
 
 import pytest
 
-from tests.cli_program import QUIET, RULES
-from tests.watch_program import Background, append, disk, oom, until
-
-
-@pytest.fixture(name="rules")
-def _rules(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rules") / "t.toml"
-    path.write_text(RULES)
-    return ["--no-builtin", "--rules", path]
-
-
-@pytest.fixture(name="watch")
-def _watch(tmp_path, rules):
-    running = []
-
-    def start(*arguments, out="out", **options):
-        arguments = ["watch", *rules, "--format", "jsonl", *arguments]
-        running.append(Background(tmp_path / out, *arguments, **options))
-        return running[-1]
-
-    yield start
-    for program in running:
-        program.kill()
-
-
-def told(program, count):
-    until(lambda: len(program.incidents) >= count)
-    return [body.rpartition(" ")[2] for body in program.bodies]
+from tests.cli_program import QUIET
+from tests.watch_program import Background, append, disk, oom, told, until
 
 
 def test_what_is_appended_is_told_and_what_was_there_is_not(watch, tmp_path):

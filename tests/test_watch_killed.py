@@ -10,19 +10,10 @@ import random
 import threading
 import time
 
-import pytest
-
-from tests.cli_program import QUIET, RULES
+from tests.cli_program import QUIET
 from tests.watch_program import Background, append, disk, oom, until
 
 KILLS = int(os.environ.get("TOCSIN_KILLS", "12"))
-
-
-@pytest.fixture(name="rules")
-def _rules(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rules") / "t.toml"
-    path.write_text(RULES)
-    return ["--no-builtin", "--rules", path]
 
 
 class Load(threading.Thread):

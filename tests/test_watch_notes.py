@@ -30,12 +30,19 @@ def test_every_note_is_valid():
         alarms.gap("a\udcff", None, 17e8, "truncated", offset=0),
         alarms.gap("a", "/a\udcff", 17e8, "lost", offset=5, lost_bytes=3, lost_records=2),
         alarms.repeated(alarm(), 3, 60.0, 17e8),
-        alarms.revised(alarm("/a")),
+        alarms.revised(alarm("/a"), 0),
+        alarms.revised(alarm("/a"), 2),
+        alarms.maintenance_over("/m.toml", "CHG-7", 0, [], 17e8),
+        alarms.maintenance_over("/m.toml", "CHG-7", 3, ["a\udcff is halted"] * 9, 17e8),
+        alarms.requested(alarms.revised(alarm("/a"), 2), "window", "CHG-7", paged=False),
     ]
     for note in notes:
         assert list(faults(json.loads(json.dumps(note.wire)), NOTE)) == []
         assert note.is_note
     assert list(faults({**notes[0].wire, "severity_text": "loud"}, NOTE))
+    # What people are called for: worse than it was told, not back from a maintenance.
+    assert [note.pages for note in notes] == [False] * 4 + [True, False, True, False]
+    assert notes[6].title.endswith("; 5 more consoles are not well")
 
 
 def test_an_incident_of_a_stream_is_valid_and_names_it():

@@ -7,18 +7,10 @@ import time
 
 import pytest
 
-from tests.cli_program import RULES
 from tests.watch_program import Background, append, oom, until
 
 ROTATIONS = int(os.environ.get("TOCSIN_ROTATIONS", "120"))
 KEPT = 5
-
-
-@pytest.fixture(name="rules")
-def _rules(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rules") / "t.toml"
-    path.write_text(RULES)
-    return ["--no-builtin", "--rules", path]
 
 
 def shift(log):

@@ -3,7 +3,6 @@
 import http.server
 import json
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -12,40 +11,37 @@ import urllib.request
 
 import pytest
 
-from tests.cli_program import QUIET, RULES
-from tests.watch_program import Background, append, disk, oom, until, wires
+from tests import peers
+from tests.cli_program import QUIET
+from tests.watch_program import Background, append, disk, free_port, oom, until, wires
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.storm import Storm
 
 
-@pytest.fixture(name="rules")
-def _rules(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rules") / "t.toml"
-    path.write_text(RULES)
-    return ["--no-builtin", "--rules", path]
-
-
 @pytest.fixture(name="watch")
-def _watch(tmp_path, rules):
+def _watch(watch, tmp_path):
     """A tocsin on tmp_path/a.log."""
-    running = []
 
-    def start(*arguments, out="out", **options):
-        log = tmp_path / "a.log"
-        append(log, b"")
-        arguments = ["watch", *rules, "--format", "jsonl", *arguments, log]
-        running.append(Background(tmp_path / out, *arguments, **options))
-        return running[-1]
+    def start(*arguments, **options):
+        append(tmp_path / "a.log", b"")
+        return watch(*arguments, tmp_path / "a.log", **options)
 
-    yield start
-    for program in running:
-        program.kill()
+    return start
 
 
 def script(path, text):
     path.write_text("#!/bin/sh\n" + text)
     path.chmod(0o755)
     return path
+
+
+def check_metrics(text):
+    """What Prometheus's own tool has to say of names, types and help."""
+    done = subprocess.run(
+        [peers.program("promtool"), "check", "metrics"], input=text, text=True, check=False,
+        capture_output=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 # -- storms ----------------------------------------------------------------------------------
@@ -85,8 +81,8 @@ def test_a_rate_holds_back_what_is_not_alike():
 
 
 def test_a_storm_is_one_command_and_a_count(watch, tmp_path):
-    got = tmp_path / "got"
-    watch("--exec", f"cat >> {got}", "--repeat-after", "1.5")
+    got, prom = tmp_path / "got", tmp_path / "x.prom"
+    program = watch("--exec", f"cat >> {got}", "--repeat-after", "1.5", "--prometheus-file", prom)
     for number in range(40):
         # Lines of another kind in between, or the scanner itself folds them.
         append(tmp_path / "a.log", disk("sda") + b"x\n" * 40000)
@@ -99,6 +95,12 @@ def test_a_storm_is_one_command_and_a_count(watch, tmp_path):
     alone = [w for w in wires(tmp_path / "out") if "incident" in w["schema"]]
     assert 1 + sum(counted) == len(alone)
     assert len(bodies) < len(alone)
+    assert program.stop() == 0
+    text = prom.read_text()
+    assert f'tocsin_suppressed_total{{sink="exec",reason="repeat"}} {sum(counted)}\n' in text
+    assert f'tocsin_alarms_delivered_total{{sink="exec"}} {len(alone)}\n' in text
+    assert 'tocsin_sink_failures_total{sink="exec"} 0\n' in text
+    check_metrics(text)
 
 
 # -- sinks -----------------------------------------------------------------------------------
@@ -137,8 +139,13 @@ def test_what_finds_no_room_is_counted(watch, tmp_path):
     for number in range(5):
         append(tmp_path / "a.log", disk(f"s{'abcdefg'[number]}"))
         until(lambda n=number: len(program.incidents) > n)
+    until(lambda: 'tocsin_sink_failing{sink="exec"} 1\n' in prom.read_text())
     program.stop()
-    assert 'tocsin_alarms_dropped_total{sink="exec"} 3\n' in prom.read_text()
+    text = prom.read_text()
+    assert 'tocsin_alarms_dropped_total{sink="exec"} 3\n' in text
+    assert 'tocsin_alarms_waiting{sink="exec"} 2\n' in text
+    assert re.search(r'tocsin_sink_failures_total\{sink="exec"\} [1-9]', text)
+    check_metrics(text)
     assert "2 alarms could not be delivered; lost" in program.stderr
 
 
@@ -151,15 +158,12 @@ def test_counts_for_prometheus(watch, tmp_path):
     text = prom.read_text()
     assert 'tocsin_incidents_total{kind="memory.oom",severity="crit"} 1\n' in text
     assert f"tocsin_scanned_bytes_total {len(QUIET + oom(1))}\n" in text
-    if shutil.which("promtool"):
-        subprocess.run(["promtool", "check", "metrics"], input=text, text=True, check=True)
+    check_metrics(text)
 
 
 def test_metrics_over_http(watch, tmp_path):
-    pytest.importorskip("prometheus_client")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    peers.module("prometheus_client")
+    port = free_port(socket.SOCK_STREAM)
     program = watch("--metrics", f"127.0.0.1:{port}")
     append(tmp_path / "a.log", oom(1))
 
@@ -168,6 +172,10 @@ def test_metrics_over_http(watch, tmp_path):
             return answer.read().decode()
 
     until(lambda: 'tocsin_incidents_total{kind="memory.oom",severity="crit"} 1.0' in page())
+    text = page()
+    for name in ("tocsin_scanned_bytes_total", "tocsin_alarms_delivered_total"):
+        assert f"\n{name}" in text
+    check_metrics(text)
     assert program.stop() == 0
 
 
@@ -196,7 +204,7 @@ def _receiver():
 
 
 def test_otlp(watch, receiver, tmp_path):
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    peers.module("opentelemetry.exporter.otlp.proto.http")
     from gzip import decompress
 
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -220,7 +228,7 @@ def test_otlp(watch, receiver, tmp_path):
 
 
 def test_apprise(watch, receiver, tmp_path):
-    pytest.importorskip("apprise")
+    peers.module("apprise")
     own, url = receiver
     watch("--notify", url.replace("http", "json"))
     append(tmp_path / "a.log", oom(1))

@@ -2,57 +2,13 @@
 
 import os
 import pty
-import shutil
 import socket
 import subprocess
 import time
 
-import pytest
-
-from tests.cli_program import QUIET, RULES
-from tests.watch_program import Background, append, disk, oom, until
-
-REMOTE = "/lib/systemd/systemd-journal-remote"
-
-
-@pytest.fixture(name="rules")
-def _rules(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rules") / "t.toml"
-    path.write_text(RULES)
-    return ["--no-builtin", "--rules", path]
-
-
-@pytest.fixture(name="watch")
-def _watch(tmp_path, rules):
-    running = []
-
-    def start(*arguments, out="out", **options):
-        arguments = ["watch", *rules, "--format", "jsonl", *arguments]
-        running.append(Background(tmp_path / out, *arguments, **options))
-        return running[-1]
-
-    yield start
-    for program in running:
-        program.kill()
-
-
-def missing(what):
-    """A peer that is not there: where it was installed for the tests, that is a failure."""
-    text = f"{what} is not installed"
-    if os.environ.get("CI") == "true":
-        pytest.fail(text)
-    pytest.skip(text)
-
-
-def told(program, count):
-    until(lambda: len(program.incidents) >= count)
-    return [body.rpartition(" ")[2] for body in program.bodies]
-
-
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests import peers
+from tests.cli_program import QUIET
+from tests.watch_program import Background, append, disk, free_port, oom, told, until
 
 
 def test_a_unix_socket_that_comes_late_and_comes_back(watch, tmp_path):
@@ -163,8 +119,8 @@ def test_an_address_that_is_none(tmp_path, rules):
 
 
 def test_journal_files_of_the_real_systemd(watch, tmp_path):
-    if not os.path.exists(REMOTE) or shutil.which("journalctl") is None:
-        missing("systemd-journal-remote")
+    remote = peers.program("systemd-journal-remote")
+    peers.program("journalctl")
     export = b""
     for number, message in enumerate((b"quiet", oom(1)[:-1], disk("sda")[:-1] + b" \xff\x1b[0m")):
         binary = b"MESSAGE\n" + len(message).to_bytes(8, "little") + message + b"\n"
@@ -174,7 +130,7 @@ def test_journal_files_of_the_real_systemd(watch, tmp_path):
             + b"_SOURCE_MONOTONIC_TIMESTAMP=5000000\n_HOSTNAME=vm17\n" + binary + b"\n"
         )
     journal = tmp_path / "a.journal"
-    subprocess.run([REMOTE, "-o", journal, "-"], input=export, check=True, capture_output=True)
+    subprocess.run([remote, "-o", journal, "-"], input=export, check=True, capture_output=True)
     program = watch(journal, "--state", tmp_path / "state")
     assert program.process.wait(30) == 0
     assert program.bodies == ["Out of memory: killed mysqld1", "I/O error on sda"]

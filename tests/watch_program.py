@@ -114,4 +114,16 @@ def append(path, data):
         file.write(data)
 
 
-__all__ = ["Background", "append", "disk", "oom", "until", "wires"]
+def told(program, count):
+    """The last words of the titles, when there are so many of them."""
+    until(lambda: len(program.incidents) >= count)
+    return [body.rpartition(" ")[2] for body in program.bodies]
+
+
+def free_port(kind):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+__all__ = ["Background", "append", "disk", "free_port", "oom", "told", "until", "wires"]

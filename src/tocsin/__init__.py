@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tocsin._core.automaton import Automaton
     from tocsin._core.matches import Matches
+    from tocsin.capi import get_include
     from tocsin.errors import RuleError
     from tocsin.incident import ConsoleState, EndReason, Frame, Incident, Severity
     from tocsin.limits import Limits
@@ -26,6 +27,7 @@ __all__ = [
     "Ruleset",
     "Scanner",
     "Severity",
+    "get_include",
     "load_rules",
     "scan",
     "scan_file",
@@ -45,6 +47,7 @@ _HOME = {
     "Ruleset": "tocsin.rules.loader",
     "Scanner": "tocsin.scanner",
     "Severity": "tocsin.incident",
+    "get_include": "tocsin.capi",
     "load_rules": "tocsin.rules.loader",
     "scan": "tocsin.scanner",
     "scan_file": "tocsin.scanner",

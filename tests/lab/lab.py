@@ -199,8 +199,8 @@ def watch_differences(heard: Heard, live: set[tuple[str, str]]) -> list[str]:
         if severity > tocsin.Severity.WARNING or facts["tocsin.kind"] in TOLERATED:
             continue
         told.add(watched.words(alarm))
-        # A second telling of the same is a correction, when more came to it.
-        if facts["log.record.uid"] in seen:
+        # A note corrects what was told before, when more came to it.
+        if "tocsin.revises" in facts or facts["log.record.uid"] in seen:
             continue
         seen.add(facts["log.record.uid"])
         late = when - heard.arrival(facts["tocsin.offset.end"])

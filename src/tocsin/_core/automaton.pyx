@@ -225,6 +225,8 @@ cdef struct sink_t:
     # Where hits go; NULL: they are only counted.
     hits_t *out
     size_t total
+    # How many patterns, the first ones, are looked for. A count is of all.
+    uint32_t patterns
     # Whether the last part that was walked for a count had very many.
     bint many
     # Offsets of the literals' windows: only hits whose window ends in [lo, hi) count. NULL: all.
@@ -243,6 +245,8 @@ cdef struct sink_t:
 cdef inline void report(const dfa_t *dfa, uint32_t state, size_t end, sink_t *sink) noexcept nogil:
     """Every pattern that ends at `end`, where the automaton is in a match state."""
     cdef uint32_t pattern = dfa.next[state + dfa.stride - 2]
+    # Only the first ones are wanted: the automaton knows them all.
+    cdef bint some = sink.patterns < dfa.patterns
     cdef size_t place
     cdef hit_t hit
     cdef bint sure = sink.window == NULL or sink.sure_lo <= end < sink.sure_hi
@@ -254,6 +258,8 @@ cdef inline void report(const dfa_t *dfa, uint32_t state, size_t end, sink_t *si
         hit.pattern = pattern - 1
         hit.start = hit.end - dfa.lengths[hit.pattern]
         pattern = dfa.then[hit.pattern]
+        if some and hit.pattern >= sink.patterns:
+            continue
         if not sure:
             place = <size_t> hit.start + sink.window[hit.pattern] + sink.reach
             if place < sink.lo or place >= sink.hi:
@@ -423,9 +429,7 @@ cdef class Automaton:
         cdef size_t *ends
         cdef bytes pattern
         cdef int status
-        cdef planned_t planned, other
-        cdef const candidates_look *look
-        planned.tables = NULL
+        cdef planned_t planned
         if self.dfa.next != NULL:
             raise TypeError("an Automaton is immutable: it cannot be initialised again")
         if isinstance(patterns, (str, bytes, bytearray, memoryview)):
@@ -442,16 +446,9 @@ cdef class Automaton:
                 raise ValueError(f"pattern {index} is empty")
             total += len(entry)
         count = len(self.patterns)
-        look = look_for(&self.chosen, count)
         if total >= <size_t> 1 << 31:
             raise ValueError("patterns are longer than 2 GiB together")
-        for blob in plans:
-            read_plan(blob, self.patterns, &other)
-            if not ignore_case and look != NULL and (
-                look.tables == other.look.tables and look.buckets == other.look.buckets
-                and look.reach == other.look.reach
-            ):
-                planned = other
+        self.choose_plan(plans, self.patterns, &planned)
         text = <uint8_t *> calloc(total + PADDING, 1)
         ends = <size_t *> malloc((count + 1) * sizeof(size_t))
         try:
@@ -468,7 +465,7 @@ cdef class Automaton:
                         text[k] += 32
             with nogil:
                 status = dfa_build(&self.dfa, text, ends, count, ignore_case)
-                if status == 0 and count > 0 and look != NULL:
+                if status == 0 and look_for(&self.chosen, count) != NULL:
                     status = prefilter_build(
                         &self.filter, text, ends, count, ignore_case, &self.chosen, &planned)
                     text = NULL
@@ -479,8 +476,45 @@ cdef class Automaton:
             free(text)
             free(ends)
 
+    cdef int choose_plan(self, plans, tuple patterns, planned_t *out) except -1:
+        """The one of the plans that this variant can use; none: tables is NULL."""
+        cdef planned_t planned
+        cdef const candidates_look *look = look_for(&self.chosen, len(patterns))
+        out.tables = NULL
+        for blob in plans:
+            read_plan(blob, patterns, &planned)
+            if not self.ignore_case and look != NULL and (
+                look.tables == planned.look.tables and look.buckets == planned.look.buckets
+                and look.reach == planned.look.reach
+            ):
+                out[0] = planned
+        return 0
+
+    cdef int lead(self, size_t count, plans) except -1:
+        """From now on scan_leading() looks for the first `count` patterns; once, before any scan."""
+        cdef planned_t planned
+        cdef uint8_t *text = NULL
+        cdef size_t *ends = NULL
+        self.leading = <uint32_t> count
+        self.choose_plan(plans, self.patterns[:count], &planned)
+        if look_for(&self.chosen, count) == NULL:
+            return 0
+        text = <uint8_t *> calloc(self.filter.ends[count - 1] + PADDING, 1)
+        ends = <size_t *> malloc(count * sizeof(size_t))
+        if text == NULL or ends == NULL:
+            free(text)
+            free(ends)
+            raise MemoryError
+        memcpy(text, self.filter.text, self.filter.ends[count - 1])
+        memcpy(ends, self.filter.ends, count * sizeof(size_t))
+        if prefilter_build(&self.leading_filter, text, ends, count, self.ignore_case, &self.chosen,
+                           &planned) != 0:
+            raise MemoryError
+        return 0
+
     def __dealloc__(self):
         prefilter_free(&self.filter)
+        prefilter_free(&self.leading_filter)
         free(self.dfa.next)
         free(self.dfa.then)
         free(self.dfa.listed)
@@ -520,11 +554,22 @@ cdef class Automaton:
         cdef sink_t sink
         memset(&sink, 0, sizeof(sink))
         sink.out = out
+        sink.patterns = self.dfa.patterns
+        self.scan_into(data, length, &sink, False)
+
+    cdef void scan_leading(self, const uint8_t *data, size_t length, hits_t *out) noexcept nogil:
+        cdef sink_t sink
+        memset(&sink, 0, sizeof(sink))
+        sink.out = out
+        sink.patterns = self.leading
+        if self.leading == 0:
+            return
         self.scan_into(data, length, &sink, False)
 
     cdef size_t tally(self, const uint8_t *data, size_t length, bint any_will_do) noexcept nogil:
         cdef sink_t sink
         memset(&sink, 0, sizeof(sink))
+        sink.patterns = self.dfa.patterns
         self.scan_into(data, length, &sink, any_will_do)
         return sink.total
 
@@ -533,7 +578,9 @@ cdef class Automaton:
         cdef sink_t *sink = <sink_t *> into
         cdef size_t lo = 0, hi
         if self.filter.tables != NULL:
-            self.scan_filtered(data, length, sink, any_will_do)
+            self.scan_filtered(
+                &self.filter if sink.patterns == self.dfa.patterns else &self.leading_filter, data,
+                length, sink, any_will_do)
         else:
             while lo < length:
                 hi = min(length, lo + max(<size_t> PART_BYTES, 64 * <size_t> self.dfa.longest))
@@ -543,14 +590,14 @@ cdef class Automaton:
                     break
         free(sink.events)
 
-    cdef void scan_filtered(self, const uint8_t *data, size_t length, void *into,
-                            bint any_will_do) noexcept nogil:
+    cdef void scan_filtered(self, const prefilter_t *filter, const uint8_t *data, size_t length,
+                            void *into, bint any_will_do) noexcept nogil:
         """Block by block: filter, or walk where the filter finds too much."""
         cdef sink_t *sink = <sink_t *> into
         cdef sink_t owned
         cdef hits_t found
         cdef hits_t *out = sink.out
-        cdef size_t lo = 0, hi, last = length + self.filter.reach, first
+        cdef size_t lo = 0, hi, last = length + filter.reach, first
         # Parts to walk before the filter is tried again, and how many it will be next time.
         cdef size_t walks = 0, patience = 1
         memset(&found, 0, sizeof(found))
@@ -562,7 +609,7 @@ cdef class Automaton:
             hi = min(last, lo + BLOCK_BYTES)
             first = out.used
             if walks == 0:
-                if prefilter_block(&self.filter, data, length, lo, hi, out):
+                if prefilter_block(filter, data, length, lo, hi, out):
                     patience = 1
                     if out.used != first:
                         sink.total += out.used - first
@@ -581,18 +628,18 @@ cdef class Automaton:
             # A walk is led in by a whole literal, so very long ones are walked for in one go.
             hi = min(last, lo + max(<size_t> PART_BYTES, 8 * <size_t> self.dfa.longest // 64 * 64))
             owned = sink[0]
-            owned.window = self.filter.window
-            owned.reach = self.filter.reach
+            owned.window = filter.window
+            owned.reach = filter.reach
             owned.lo = lo
             owned.hi = hi
             # A window's end lies at most `ahead_most` before the hit's and reach - 1 behind it.
-            owned.sure_lo = lo + self.filter.ahead_most
-            owned.sure_hi = hi - (self.filter.reach - 1)
+            owned.sure_lo = lo + filter.ahead_most
+            owned.sure_hi = hi - (filter.reach - 1)
             # A hit owned by this block ends behind its window's first byte and at most
             # `ahead_most` bytes from it.
-            walk_part(&self.dfa, data, lo - min(lo, self.filter.reach),
-                      min(length, hi - 1 - min(hi - 1, self.filter.reach)
-                          + self.filter.ahead_most),
+            walk_part(&self.dfa, data, lo - min(lo, filter.reach),
+                      min(length, hi - 1 - min(hi - 1, filter.reach)
+                          + filter.ahead_most),
                       True, &owned)
             sink.total = owned.total
             sink.many = owned.many

@@ -31,5 +31,6 @@ cdef class Pipeline:
         size_t low, size_t high,
         prefix_t *prefix
     ) noexcept nogil
+    cdef bint failed(self) noexcept nogil
     cdef int alone(self) except -1
     cdef list drain(self)

@@ -130,7 +130,7 @@ cdef class Pipeline:
         """Judge the lines that may begin something until one does; where the next line begins."""
         cdef size_t at = 0, waker = 0, hit, start, end
         self.wakers.used = 0
-        self.program.waking.scan(data, size, &self.wakers)
+        self.program.automaton.scan_leading(data, size, &self.wakers)
         while waker < self.wakers.used:
             start = line_start(data, at, self.wakers.at[waker].start)
             end = find_newline(data, start, size)
@@ -279,13 +279,18 @@ cdef class Pipeline:
         self.grouper.end_all(ENDED_FLUSH)
         return self.drain()
 
+    cdef bint failed(self) noexcept nogil:
+        """Whether memory ran out, so that the state is no longer whole."""
+        return (
+            self.carry.failed or self.hits.failed or self.wakers.failed
+            or self.grouper.closed.failed or self.grouper.open.failed or self.grouper.folds.failed
+        )
+
     cdef list drain(self):
         cdef size_t i
         cdef Trace trace
         cdef list out = []
-        if self.carry.failed or self.hits.failed or self.wakers.failed or self.grouper.closed.failed or (
-            self.grouper.open.failed or self.grouper.folds.failed
-        ):
+        if self.failed():
             raise MemoryError("the scanner ran out of memory; its state is no longer whole")
         for i in range(self.grouper.closed.used):
             trace = Trace.__new__(Trace)

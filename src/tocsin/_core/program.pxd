@@ -50,11 +50,9 @@ cdef struct console_t:
     bint new_boot
 
 cdef class Program:
+    # Its leading literals are those that can begin anything or change the console's state. Quiet
+    # text is full of others: with nothing open they say nothing and cost a judgement each.
     cdef Automaton automaton
-    # Of the literals that can begin anything or change the console's state: the first ones, by the
-    # same numbers. A second automaton, because quiet text is full of literals that can only
-    # silence or continue: with nothing open they say nothing and cost a judgement each.
-    cdef Automaton waking
     cdef Shapes shapes
     # Entries of literal i: entries[entry_first[i]:entry_first[i + 1]).
     cdef uint32_t *entry_first
@@ -74,7 +72,7 @@ cdef class Program:
     cdef int put_text(self, text_t *out, bytes text) except -1
 
     cdef inline bint wakes(self, uint32_t literal) noexcept nogil:
-        return literal < self.waking.dfa.patterns
+        return literal < self.automaton.leading
 
     cdef inline bint does_absorb(self, uint32_t a, uint32_t b) noexcept nogil:
         return (self.absorbs[(a * self.rule_count + b) >> 3] >> ((a * self.rule_count + b) & 7)) & 1

@@ -34,8 +34,7 @@ cdef class Program:
     `fingerprint`: 16 bytes that change with the ruleset; a snapshot is bound to it. `plans`,
     `waking_plans`: of the literals and of those that wake, made ahead.
 
-    Literals that wake (a start, or a change of the console's state) come first, so that a literal
-    has the same number in both automata.
+    Literals that wake (a start, or a change of the console's state) come first.
     """
 
     def __cinit__(
@@ -52,7 +51,7 @@ cdef class Program:
             raise ValueError(f"fingerprint of {len(fingerprint)} bytes, expected 16")
         self.automaton = Automaton(literals, plans=plans)
         n = waking_literals(entries)
-        self.waking = Automaton(literals[:n], plans=waking_plans)
+        self.automaton.lead(n, waking_plans)
         self.shapes = Shapes(shapes)
         self.fingerprint = fingerprint
         self.rule_count = len(rules)

@@ -30,6 +30,9 @@ def dumps(Pipeline stream not None):
     cdef limits_t *c = &stream.grouper.limits
     cdef size_t i
     stream.alone()
+    if stream.grouper.closed.used:
+        # Only a feed from C leaves some behind; a state without them would lose them.
+        raise RuntimeError("incidents wait in this scanner: take them before its state")
     w.raw(MAGIC)
     w.raw(stream.program.fingerprint)
     # The limits decide where lines and incidents are cut: part of the state.

@@ -214,7 +214,7 @@ cdef class Trace:
         ]
 
     def sections(self, size_t first, str head, str section):
-        """The certain frames behind line `first`, as lists of (function, module) by section.
+        """The certain frames behind line `first`: a list of (function, module) for each section.
 
         A line of shape `head` or `section` ends a section. Frames without a symbol, and those the
         unwinder doubts, are left out.
@@ -225,13 +225,12 @@ cdef class Trace:
         cdef const uint8_t *body
         cdef uint8_t head_shape = self.shape_names.index(head)
         cdef uint8_t section_shape = self.shape_names.index(section)
-        cdef list out = []
         cdef list current = []
         for i in range(first + 1, self.c.lines.used):
             line = &self.c.lines.at[i]
             if line.shape == head_shape or line.shape == section_shape:
                 if current:
-                    out.append(current)
+                    yield current
                     current = []
                 continue
             if line.shape != SHAPE_FRAME:
@@ -248,8 +247,7 @@ cdef class Trace:
                 ((<char *> body)[f.symbol:f.symbol_end].decode("latin-1"), module)
             )
         if current:
-            out.append(current)
-        return out
+            yield current
 
     def find_shape(self, size_t first, str name):
         """Number of the first line from `first` on that has the shape, or None."""

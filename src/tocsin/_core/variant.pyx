@@ -43,7 +43,7 @@ def looks_for(size_t patterns):
 cdef const candidates_look *look_for(const variant_t *variant, size_t patterns) noexcept nogil:
     cdef const candidates_look *look = NULL
     cdef int k
-    for k in range(CANDIDATES_LOOKS):
+    for k in range(CANDIDATES_LOOKS if patterns else 0):
         if variant.looks[k].find != NULL and variant.looks[k].many <= patterns:
             look = &variant.looks[k]
     return look

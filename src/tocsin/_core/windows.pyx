@@ -8,7 +8,7 @@ chooses; how well it chooses is a matter of speed alone.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from tocsin._core.variant cimport TABLES_PAIRS
 

@@ -140,3 +140,7 @@ class Blame:
         if name not in self._profiles:
             self._profiles[name] = Profile(self._tables["profile"][name], self._tables["skip"])
         return self._profiles[name]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._tables["profile"])

@@ -24,6 +24,8 @@ def identity(text: str, start: int) -> dict[str, str]:
     """cpu, pid, comm, taint, kernel and hardware, as far as the lines behind `start` say."""
     out: dict[str, str] = {}
     for mark, pattern in ((" Comm: ", IDENTITY), (", comm: ", OLD_IDENTITY)):
+        if out:
+            break
         at = text.find(mark, start)
         while at >= 0 and not out:
             match = pattern.search(line_at(text, at))

@@ -40,16 +40,18 @@ def program_counter(text: str) -> tuple[str, str | None] | None:
 
     By the first line that says so.
     """
-    best: tuple[int, tuple[str, str | None]] | None = None
+    best: tuple[str, str | None] | None = None
+    end = len(text)
     for mark in PC_MARKS:
-        at = text.find(mark)
-        while at >= 0 and (best is None or at < best[0]):
+        at = text.find(mark, 0, end)
+        while at >= 0:
             match = PC.match(line_at(text, at))
             if match:
-                best = (at, (match["function"], match["module"]))
+                best = (match["function"], match["module"])
+                end = at
                 break
-            at = text.find(mark, at + 1)
-    return best[1] if best else None
+            at = text.find(mark, at + 1, end)
+    return best
 
 
 def lock_places(text: str, held: bool) -> list[str]:

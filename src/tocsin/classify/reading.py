@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import string
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from tocsin._core.trace import Trace
@@ -40,10 +42,16 @@ def _text(text: str) -> str:
     return text.encode("latin-1").decode("utf-8", "backslashreplace")
 
 
+@functools.cache
+def _names(template: str) -> tuple[str, ...]:
+    """The fields that a title of the rules uses."""
+    return tuple(name for _, name, _, _ in _FORMAT.parse(template) if name)
+
+
 class TraceReading:
     """What an incident's parts are worked out from: the trace, its rule, the chosen variant."""
 
-    __slots__ = ("_fields", "blame", "rule", "start", "trace", "values", "variant_fields")
+    __slots__ = ("_fields", "_first", "blame", "rule", "start", "trace", "values", "variant_fields")
 
     def __init__(
         self, trace: Trace, rule: Rule, blame: Blame, start: int, values: dict[str, Any],
@@ -56,6 +64,7 @@ class TraceReading:
         self.values = values
         self.variant_fields = variant_fields
         self._fields: dict[str, str | int] | None = None
+        self._first: int | None = None
 
     def lines(self) -> tuple[bytes, ...]:
         return self.trace.lines()
@@ -80,7 +89,7 @@ class TraceReading:
     def _read_fields(self) -> dict[str, str | int]:
         rule = self.rule
         text = self.trace.text()
-        first = self._first
+        first = self.first()
         raw: dict[str, str] = {}
         if rule.report and rule.lane == "trace":
             raw.update(identity(text, first))
@@ -132,13 +141,14 @@ class TraceReading:
                 fields["panicked"] = match["reason"].strip()
         return fields
 
-    @property
-    def _first(self) -> int:
+    def first(self) -> int:
         """Where the start line begins in the trace's text."""
-        text, at = self.trace.text(), 0
-        for _ in range(self.start):
-            at = text.find("\n", at) + 1
-        return at
+        if self._first is None:
+            text, at = self.trace.text(), 0
+            for _ in range(self.start):
+                at = text.find("\n", at) + 1
+            self._first = at
+        return self._first
 
     def _blamed(self, name: str, stated: str | None) -> tuple[str, str | None]:
         """The function to blame and its module.
@@ -147,9 +157,9 @@ class TraceReading:
         machinery only.
         """
         profile = self.blame.profile(name)
-        text = self.trace.text()[self._first :]
+        text = self.trace.text()[self.first() :]
         candidates: list[tuple[str, str | None]] = []
-        more: list[list[tuple[str, str | None]]] = []
+        more: Iterator[list[tuple[str, str | None]]] = iter(())
         for source in profile.sources:
             if source == "stated":
                 # An address, where the kernel has no name for the place.
@@ -161,11 +171,10 @@ class TraceReading:
                 candidates += [(f, None) for f in lock_places(text, source == "held")]
             elif source == "trace":
                 sections = self._sections(profile)
-                candidates += sections[0] if sections else []
-                more = sections[1:] if profile.sections else []
-        if stated:
-            more.append([(stated, None)])
-        for section in [candidates, *more]:
+                candidates += next(sections, [])
+                more = sections if profile.sections else more
+        last: list[list[tuple[str, str | None]]] = [[(stated, None)]] if stated else []
+        for section in chain([candidates], more, last):
             at = profile.choose(
                 [function for function, _ in section], [module for _, module in section]
             )
@@ -180,7 +189,7 @@ class TraceReading:
                 return profile.name(places[0]), None
         return CORRUPTED, None
 
-    def _sections(self, profile: Profile) -> list[list[tuple[str, str | None]]]:
+    def _sections(self, profile: Profile) -> Iterator[list[tuple[str, str | None]]]:
         """The report's traces. The first one tells of the fault.
 
         It begins at the last line that holds one of the profile's `after`, or else at the first
@@ -197,8 +206,9 @@ class TraceReading:
             first = self.trace.find_shape(self.start, "trace-head")
         if first is None:
             first = self.start
-        sections = self.trace.sections(first, "trace-head", "section")
-        return [s for s in sections if not profile.avoids([function for function, _ in s])]
+        for section in self.trace.sections(first, "trace-head", "section"):
+            if not profile.avoids([function for function, _ in section]):
+                yield section
 
     # -- names -------------------------------------------------------------------------------
 
@@ -206,9 +216,8 @@ class TraceReading:
         fields = self.fields()
         last = ""
         for template in self.values["titles"]:
-            names = [name for _, name, _, _ in _FORMAT.parse(template) if name]
             last = template
-            if all(name in fields for name in names):
+            if all(name in fields for name in _names(template)):
                 return str(template.format_map(fields))
         # No template has all its fields: the last one, with the gaps said.
         return _FORMAT.vformat(last, (), _Gaps(fields))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from tocsin.cli.options import duration, severity
 
 if TYPE_CHECKING:
     from tocsin.watch.verdict import Console, Seen, Verdict
@@ -19,7 +20,6 @@ Exit status, as Nagios and Icinga want it: 0 OK, 1 warning, 2 critical, 3 unknow
 and performance data. With --npd, for node-problem-detector: 0 well, 1 not well, 2 unknown; a short
 line. A state directory that no tocsin is writing is unknown: nobody is watching.
 """
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 NPD_WIDTH = 80
 NPD_OK, NPD_PROBLEM, NPD_UNKNOWN = 0, 1, 2
 
@@ -39,16 +39,16 @@ def add(
     check.add_argument("--state", metavar="DIR", help="what a tocsin watch --state DIR has seen")
     check.add_argument(
         "--since",
-        type=_duration,
+        type=duration,
         default=3600.0,
         metavar="TIME",
         help="incidents seen in the last 90s, 10m, 1h, 2d (default: 1h); of a FILE, those whose"
         " lines tell a time",
     )
-    check.add_argument("--warning", type=_severity, default=4, metavar="SEVERITY")
-    check.add_argument("--critical", type=_severity, default=2, metavar="SEVERITY")
+    check.add_argument("--warning", type=severity, default=4, metavar="SEVERITY")
+    check.add_argument("--critical", type=severity, default=2, metavar="SEVERITY")
     check.add_argument(
-        "--silent", type=_duration, metavar="TIME", help="a console silent for so long is critical"
+        "--silent", type=duration, metavar="TIME", help="a console silent for so long is critical"
     )
     check.add_argument(
         "--up", action="store_true", help="a console that shows no login prompt is critical"
@@ -169,16 +169,3 @@ def _npd(verdict: Verdict) -> int:
     if verdict.level is Level.UNKNOWN:
         return NPD_UNKNOWN
     return NPD_OK if verdict.level is Level.OK else NPD_PROBLEM
-
-
-def _duration(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 10m, 1h or 2d")
-    return float(match[1]) * UNITS[match[2]]
-
-
-def _severity(word: str) -> int:
-    from tocsin.cli.choose import parse_severity
-
-    return parse_severity(word)

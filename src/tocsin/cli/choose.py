@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tocsin.rules.model import Rule
 
-__all__ = ["kind_matches", "kinds_of", "parse_fail_on", "parse_severity", "unknown_kinds"]
+__all__ = ["kinds_of", "parse_fail_on", "parse_severity"]
 
-GLOB = frozenset("*?[")
 NEVER = -1  # worse than the worst: nothing is at or above it
 
 
@@ -31,20 +29,6 @@ def parse_severity(word: str) -> int:
 
 def parse_fail_on(word: str) -> int:
     return NEVER if word == "never" else parse_severity(word)
-
-
-def kind_matches(kind: str, patterns: Sequence[str]) -> bool:
-    """A pattern with *, ? or [ is a glob, any other is a prefix; no pattern lets all through."""
-    return not patterns or any(
-        fnmatchcase(kind, pattern) if GLOB & set(pattern) else kind.startswith(pattern)
-        for pattern in patterns
-    )
-
-
-def unknown_kinds(patterns: Iterable[str], kinds: Iterable[str]) -> list[str]:
-    """Patterns no kind can ever match: a slip of the pen that would call every log clean."""
-    known = list(kinds)
-    return [p for p in patterns if not any(kind_matches(kind, (p,)) for kind in known)]
 
 
 def kinds_of(ruleset: Iterable[Rule]) -> set[str]:

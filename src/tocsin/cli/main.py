@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tocsin.cli import adapter, check, watch
+from tocsin.cli import adapter, check, maintenance, watch
+from tocsin.cli.options import add_filters, colour_option, rule_options
 from tocsin.cli.problems import FAILED, complain
 from tocsin.cli.terminal import prepare, silence
 
@@ -69,9 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_scan(commands)
-    watch.add(commands, _rule_options(), _colour_option())
-    check.add(commands, _rule_options())
-    adapter.add(commands, _rule_options())
+    watch.add(commands, rule_options(), colour_option())
+    check.add(commands, rule_options())
+    maintenance.add(commands, rule_options())
+    adapter.add(commands, rule_options())
     _add_explain(commands)
     _add_rules(commands)
     return parser
@@ -83,7 +85,7 @@ def _add_scan(commands: Commands) -> None:
         help="report the incidents in logs",
         epilog=SCAN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_rule_options(), _colour_option()],
+        parents=[rule_options(), colour_option()],
     )
     scan.add_argument(
         "files",
@@ -92,20 +94,7 @@ def _add_scan(commands: Commands) -> None:
         help="a log (gzip, bzip2, xz and zstd are unpacked), a directory, or - for standard input",
     )
     scan.add_argument("--format", choices=("text", "jsonl"), default="text")
-    scan.add_argument(
-        "--min-severity",
-        type=_severity,
-        default=7,
-        metavar="SEVERITY",
-        help="leave out what is less severe: emerg alert crit err warning notice info debug",
-    )
-    scan.add_argument(
-        "--kind",
-        action="append",
-        default=[],
-        metavar="KIND",
-        help="only kinds that begin so or match this glob; may be repeated",
-    )
+    add_filters(scan)
     scan.add_argument(
         "--fail-on",
         type=_fail_on,
@@ -136,7 +125,7 @@ def _add_explain(commands: Commands) -> None:
     explain = commands.add_parser(
         "explain",
         help="say what a kind or a rule means",
-        parents=[_rule_options(), _colour_option()],
+        parents=[rule_options(), colour_option()],
     )
     explain.add_argument("name", metavar="KIND|RULE")
     explain.set_defaults(run=_explain)
@@ -145,50 +134,25 @@ def _add_explain(commands: Commands) -> None:
 def _add_rules(commands: Commands) -> None:
     rules = commands.add_parser("rules", help="list, check or test rules")
     actions = rules.add_subparsers(title="actions", metavar="ACTION", required=True)
-    show = actions.add_parser("list", help="a table of the rules", parents=[_rule_options()])
+    show = actions.add_parser("list", help="a table of the rules", parents=[rule_options()])
     show.add_argument("paths", nargs="*", metavar="PATH", help="rules beside the built-in ones")
     show.add_argument("--format", choices=("text", "jsonl"), default="text")
     show.set_defaults(run=_rules_list)
     verify = actions.add_parser(
-        "check", help="say what is wrong with a rule file", parents=[_rule_options()]
+        "check", help="say what is wrong with a rule file", parents=[rule_options()]
     )
     verify.add_argument("paths", nargs="+", metavar="PATH")
     verify.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     verify.set_defaults(run=_rules_check)
     test = actions.add_parser(
-        "test", help="run the examples and counterexamples", parents=[_rule_options()]
+        "test", help="run the examples and counterexamples", parents=[rule_options()]
     )
     test.add_argument("paths", nargs="*", metavar="PATH", help="rules beside the built-in ones")
     test.add_argument("-q", "--quiet", action="store_true", help="print nothing but failures")
     test.set_defaults(run=_rules_test)
 
 
-def _rule_options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument(
-        "--rules",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="rules beside the built-in ones: a file or a directory; may be repeated",
-    )
-    options.add_argument("--no-builtin", action="store_true", help="without the built-in rules")
-    return options
-
-
-def _colour_option() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--color", choices=("auto", "always", "never"), default="auto")
-    return options
-
-
 # The commands' modules are imported when they run, and not before.
-
-
-def _severity(word: str) -> int:
-    from tocsin.cli.choose import parse_severity
-
-    return parse_severity(word)
 
 
 def _fail_on(word: str) -> int:

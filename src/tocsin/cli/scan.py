@@ -9,11 +9,11 @@ from typing import Protocol
 
 import tocsin
 from tocsin import Incident, Ruleset
-from tocsin.cli.choose import kind_matches, kinds_of, unknown_kinds
-from tocsin.cli.problems import CLEAN, FAILED, FOUND, complain, nearest
-from tocsin.cli.rulesets import load
+from tocsin.cli.problems import CLEAN, FAILED, FOUND, complain
+from tocsin.cli.rulesets import load_for_kinds
 from tocsin.cli.terminal import wants_colour, width_of
 from tocsin.sinks.jsonl import JsonLines
+from tocsin.sinks.kinds import kind_matches
 from tocsin.sinks.place import Place
 from tocsin.sinks.text import Style, TextBlocks
 from tocsin.sinks.totals import Totals
@@ -39,13 +39,8 @@ class Silence:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    ruleset = load(arguments)
+    ruleset = load_for_kinds(arguments)
     if ruleset is None:
-        return FAILED
-    kinds = kinds_of(ruleset)
-    if unknown := unknown_kinds(arguments.kind, kinds):
-        for pattern in unknown:
-            complain(f"no rule has a kind like {pattern!r}{nearest(pattern, kinds)}")
         return FAILED
     scan = Scan(ruleset, _sink(arguments), arguments)
     for name in expand(arguments.files):

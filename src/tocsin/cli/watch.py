@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tocsin.cli.options import add_filters
 from tocsin.cli.problems import CLEAN, FAILED, complain
 
 if TYPE_CHECKING:
+    from tocsin import Ruleset
     from tocsin.watch.alarms import Alarm
+    from tocsin.watch.maintenance import Maintenance
     from tocsin.watch.watcher import Source, Watcher
 
-__all__ = ["add", "run"]
+__all__ = ["add", "add_filters", "add_sinks", "build", "run"]
 
 EPILOG = """\
 SOURCE is one of
@@ -72,23 +75,6 @@ def add(
     watch.set_defaults(run=run)
 
 
-def add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--min-severity",
-        type=_severity,
-        default=7,
-        metavar="SEVERITY",
-        help="leave out what is less severe: emerg alert crit err warning notice info debug",
-    )
-    parser.add_argument(
-        "--kind",
-        action="append",
-        default=[],
-        metavar="KIND",
-        help="only kinds that begin so or match this glob; may be repeated",
-    )
-
-
 def add_sinks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="FILE", help="append JSON lines to this file, as well"
@@ -120,6 +106,12 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics", metavar="HOST:PORT", help="counts at /metrics (extra: prometheus)"
+    )
+    parser.add_argument(
+        "--maintenance",
+        metavar="FILE",
+        help="windows in which trouble is expected: told as asked for, without --exec and --notify"
+        " (tocsin maintenance --help)",
     )
     parser.add_argument(
         "--repeat-after",
@@ -161,23 +153,18 @@ def run(arguments: argparse.Namespace) -> int:
 def build(arguments: argparse.Namespace) -> Watcher | None:
     """A watcher with the sinks that the arguments name; None after complaining."""
     import tocsin
-    from tocsin.cli.choose import kind_matches, kinds_of, unknown_kinds
-    from tocsin.cli.problems import nearest
-    from tocsin.cli.rulesets import load
+    from tocsin.cli.rulesets import load_for_kinds
+    from tocsin.sinks.kinds import kind_matches
+    from tocsin.watch.maintenance import BadWindows
     from tocsin.watch.store import BadState
     from tocsin.watch.watcher import Watcher
 
-    ruleset = load(arguments)
+    ruleset = load_for_kinds(arguments)
     if ruleset is None:
-        return None
-    kinds = kinds_of(ruleset)
-    if unknown := unknown_kinds(arguments.kind, kinds):
-        for pattern in unknown:
-            complain(f"no rule has a kind like {pattern!r}{nearest(pattern, kinds)}")
         return None
 
     def wants(alarm: Alarm) -> bool:
-        if alarm.kind == "tocsin.gap":
+        if alarm.kind in ("tocsin.gap", "tocsin.maintenance"):
             return True
         kind = alarm.wire["attributes"].get("tocsin.kind", alarm.kind)
         return alarm.severity <= arguments.min_severity and kind_matches(kind, arguments.kind)
@@ -187,6 +174,7 @@ def build(arguments: argparse.Namespace) -> Watcher | None:
             complain(f"{alarm.source}: {alarm.title}")
 
     try:
+        windows = _windows(arguments, ruleset)
         watcher = Watcher(
             ruleset,
             tocsin.__version__,
@@ -196,11 +184,26 @@ def build(arguments: argparse.Namespace) -> Watcher | None:
             complain=complain,
             wants=wants,
             on_gap=on_gap,
+            maintenance=windows,
         )
-    except BadState as error:
+    except (BadState, BadWindows) as error:
         complain(str(error))
         return None
     return watcher if _add_named_sinks(watcher, arguments) else None
+
+
+def _windows(arguments: argparse.Namespace, ruleset: Ruleset) -> Maintenance | None:
+    """Raises BadWindows, with the file's name."""
+    from tocsin.cli.choose import kinds_of
+    from tocsin.watch.maintenance import BadWindows, Maintenance
+
+    path = arguments.maintenance
+    if path is None:
+        return None
+    try:
+        return Maintenance(path, kinds_of(ruleset), complain)
+    except (BadWindows, OSError) as error:
+        raise BadWindows(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _add_named_sinks(watcher: Watcher, arguments: argparse.Namespace) -> bool:
@@ -367,9 +370,3 @@ def _renderer(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
 
     colour = wants_colour(arguments.color, sys.stdout)
     return text_blocks(Style(colour=colour, width=width_of(sys.stdout)))
-
-
-def _severity(word: str) -> int:
-    from tocsin.cli.choose import parse_severity
-
-    return parse_severity(word)

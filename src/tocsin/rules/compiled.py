@@ -71,8 +71,8 @@ def parse(files: Sequence[Path], tables: Sequence[Path]) -> dict[str, Any]:
 
 def plans_of(literals: Sequence[str]) -> list[str]:
     """Where the filter is to look for each literal, for every look that a variant has."""
-    from tocsin._core.variant import looks_for
     from tocsin._core.plans import plan_ahead
+    from tocsin._core.variant import looks_for
 
     patterns = [literal.encode() for literal in literals]
     return [

@@ -19,7 +19,7 @@ class Command:
     """Delivered when the command exits with 0; anything else is tried again."""
 
     most = 1
-    wants_notes = False
+    pages = True
     ends_run = False
 
     def __init__(self, command: str, timeout: float = TIMEOUT) -> None:
@@ -54,4 +54,5 @@ def _environment(alarm: Alarm) -> dict[str, str]:
         "TOCSIN_SEVERITY": alarm.wire["severity_text"],
         "TOCSIN_TITLE": alarm.title.replace("\0", ""),
         "TOCSIN_SOURCE": alarm.source.replace("\0", ""),
+        "TOCSIN_REQUESTED": alarm.requested.replace("\0", ""),
     }

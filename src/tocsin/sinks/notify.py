@@ -14,7 +14,7 @@ LINES = 12  # of the log, in the message
 
 class Notify:
     most = 1
-    wants_notes = False
+    pages = True
     ends_run = False
 
     def __init__(self, urls: Sequence[str]) -> None:
@@ -34,6 +34,8 @@ class Notify:
     def send(self, alarms: Sequence[Alarm]) -> None:
         for alarm in alarms:
             word = alarm.wire["severity_text"]
+            if alarm.requested and not alarm.is_note:
+                word += ", asked for"
             level = "info" if alarm.severity > 4 else "warning"
             level = "failure" if alarm.severity <= 3 else level
             told = self._apprise.notify(
@@ -52,7 +54,8 @@ def _body(alarm: Alarm) -> str:
     incident = alarm.incident
     if incident is None:
         return printable(alarm.title)
-    parts = [printable(incident.meaning), *(f"- {printable(one)}" for one in incident.advice), ""]
+    parts = [printable(f"Asked for: {alarm.requested}")] if alarm.requested else []
+    parts += [printable(incident.meaning), *(f"- {printable(one)}" for one in incident.advice), ""]
     parts += map(printable, incident.lines[:LINES])
     if len(incident.lines) > LINES:
         parts.append(f"... {len(incident.lines) - LINES} more lines")

@@ -17,7 +17,7 @@ __all__ = ["Otlp"]
 
 class Otlp:
     most = 64
-    wants_notes = True
+    pages = False
     ends_run = False
 
     def __init__(self, endpoint: str, version: str) -> None:

@@ -18,7 +18,7 @@ __all__ = ["FileSink"]
 
 class FileSink:
     most = 256
-    wants_notes = True
+    pages = False
 
     def __init__(self, fd: int, render: Callable[[Alarm], str], path: str | None = None) -> None:
         self._fd = fd

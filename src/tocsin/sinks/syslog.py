@@ -24,7 +24,7 @@ TIMEOUT = 10.0
 
 class Syslog:
     most = 32
-    wants_notes = True
+    pages = False
     ends_run = False
 
     def __init__(self, address: str | tuple[str, int], protocol: str = "local") -> None:
@@ -80,7 +80,9 @@ class Syslog:
             f'{name}="{_quoted(value)}"'
             for name, value in (
                 ("id", alarm.uid), ("kind", alarm.kind), ("source", printable(alarm.source)),
+                ("requested", printable(alarm.requested)),
             )
+            if value
         )  # fmt: skip
         # 32473 is the number that RFC 5612 keeps for examples; tocsin has none of its own.
         text = (

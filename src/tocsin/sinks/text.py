@@ -48,7 +48,7 @@ class TextBlocks:
         self._write = write
         self._style = style or Style()
 
-    def incident(self, incident: Incident, place: Place) -> None:
+    def incident(self, incident: Incident, place: Place, asked_for: str = "") -> None:
         paint = self._style.paint
         severity = int(incident.severity)
         word = paint(_colour(severity), WORDS[severity])
@@ -56,6 +56,8 @@ class TextBlocks:
         rows = [f"{word}: {title}  {paint('2', f'[{incident.kind}, {incident.rule}]')}"]
         for label, text in self._facts(incident, place):
             rows += self._labelled(label, [text])
+        if asked_for:
+            rows += self._labelled("asked for", [printable(asked_for)])
         fields = [f"{name}={_value(value)}" for name, value in incident.fields.items()]
         rows += self._labelled("fields", _packed(fields, self._style.width - LABEL))
         if incident.meaning:

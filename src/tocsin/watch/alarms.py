@@ -1,15 +1,15 @@
 """What goes to the sinks: an incident seen somewhere, or a note about the watching itself.
 
 Both become JSON objects. A note tells what an incident cannot: input that was lost, repeats that
-were held back, an incident told early that turned out worse. Notes have a schema of their own
-beside the incidents', `sinks/note.schema.json`.
+were held back, an incident told early that turned out worse, the end of a maintenance. Notes have
+a schema of their own beside the incidents', `sinks/note.schema.json`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,9 +18,14 @@ from tocsin.incident import EAGER, LAZY, EndReason, Frame, Incident, Severity
 from tocsin.sinks.place import Place
 from tocsin.wire import SEVERITIES, to_wire
 
-__all__ = ["NOTE", "Alarm", "gap", "moved", "of_incident", "repeated", "restore", "revised"]
+__all__ = [
+    "NOTE", "UNWELL", "Alarm", "gap", "maintenance_over", "moved", "of_incident", "repeated",
+    "requested", "restore", "revised",
+]  # fmt: skip
 
 NOTE = "urn:tocsin:note:1"
+UNWELL_TOLD = 4  # consoles named in the words of one note
+UNWELL = ("panicked", "halted", "emergency")  # states of a console that serves nobody
 
 
 class Alarm(NamedTuple):
@@ -28,7 +33,7 @@ class Alarm(NamedTuple):
     source: str
     observed: float  # seconds since the epoch
     severity: int
-    kind: str  # of the incident; "tocsin.gap", "tocsin.repeated", "tocsin.revised" of a note
+    kind: str  # of the incident; "tocsin.gap", "tocsin.repeated" and so on of a note
     title: str
     signature: str
     wire: dict[str, Any]
@@ -38,6 +43,21 @@ class Alarm(NamedTuple):
     @property
     def is_note(self) -> bool:
         return self.incident is None
+
+    @property
+    def pages(self) -> bool:
+        """Whether people are to be told at once. Of notes, that something is worse than they
+        were told, and that a machine did not come back from its maintenance."""
+        facts = self.wire["attributes"]
+        if self.kind == "tocsin.maintenance":
+            return self.severity <= Severity.CRIT
+        worse = not self.is_note or "tocsin.severity.before" in facts
+        return worse and bool(facts.get("tocsin.paged", True))
+
+    @property
+    def requested(self) -> str:
+        """Why somebody asked for it; "" when nobody is known to have."""
+        return str(self.wire["attributes"].get("tocsin.requested.reason", ""))
 
     def saved(self) -> str:
         """Everything, as text for the state directory; `restore` takes it back."""
@@ -126,8 +146,8 @@ def repeated(last: Alarm, count: int, seconds: float, observed: float) -> Alarm:
     )  # fmt: skip
 
 
-def revised(alarm: Alarm) -> Alarm:
-    """What `alarm`, told before its end was sure, has become since."""
+def revised(alarm: Alarm, before: int) -> Alarm:
+    """What `alarm`, told before its end was sure with the severity `before`, has become since."""
     attributes = {
         "tocsin.kind": alarm.kind,
         "tocsin.signature": alarm.signature,
@@ -135,9 +155,40 @@ def revised(alarm: Alarm) -> Alarm:
         "tocsin.count": alarm.incident.count if alarm.incident else 1,
         "log.record.original": alarm.wire["attributes"]["log.record.original"],
     }
+    if alarm.severity < before:
+        attributes["tocsin.severity.before"] = SEVERITIES[before][0]
     return _note(
         "revised", Place(alarm.source, alarm.place.path), alarm.observed, severity=alarm.severity,
         body=alarm.title, signature=alarm.signature, attributes=attributes,
+    )  # fmt: skip
+
+
+def requested(alarm: Alarm, by: str, reason: str, *, paged: bool = True) -> Alarm:
+    """The same, asked for: `by` a "window" of maintenance, or as the "console" shows."""
+    facts: dict[str, Any] = {"tocsin.requested.by": by, "tocsin.requested.reason": _text(reason)}
+    if not paged:
+        facts["tocsin.paged"] = False
+    return alarm._replace(
+        wire={**alarm.wire, "attributes": {**alarm.wire["attributes"], **facts}}
+    )
+
+
+def maintenance_over(
+    file: str, reason: str, incidents: int, unwell: Sequence[str], observed: float
+) -> Alarm:
+    """A window ended; `unwell` are consoles that it leaves in no good state."""
+    count = f"{incidents} incident{'' if incidents == 1 else 's'} in it"
+    body = "; ".join((f"maintenance over: {reason}", count, *unwell[:UNWELL_TOLD]))
+    if len(unwell) > UNWELL_TOLD:
+        body += f"; {len(unwell) - UNWELL_TOLD} more consoles are not well"
+    attributes = {
+        "tocsin.requested.reason": reason,
+        "tocsin.incidents": incidents,
+        "tocsin.consoles": [_text(one) for one in unwell],
+    }
+    return _note(
+        "maintenance", Place(file), observed, body=body, signature="", attributes=attributes,
+        severity=Severity.CRIT if unwell else Severity.NOTICE,
     )  # fmt: skip
 
 

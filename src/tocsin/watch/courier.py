@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 class Sink(Protocol):
     most: int  # alarms it takes at a time
-    wants_notes: bool  # of lost input
+    pages: bool  # tells people at once: not of lost input, and not of what was asked for
     ends_run: bool  # whether nobody wants alarms any more when its reader has gone
 
     def send(self, alarms: Sequence[Alarm]) -> None:
@@ -107,7 +107,7 @@ class Courier:
             try:
                 self.sink.send([entry.alarm for entry in batch])
             except Refused as refusal:
-                self.refused += len(batch)
+                self.refused += sum(len(entry.numbers) for entry in batch)
                 self._complain(f"{self.name}: {refusal}; not tried again")
             except Exception as error:  # whatever a sink's library raises, the next may work
                 if isinstance(error, BrokenPipeError) and self.sink.ends_run:

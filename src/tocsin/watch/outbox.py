@@ -36,13 +36,15 @@ class Resumable(Protocol):
 class Member:
     """A sink with its courier, its storm control and how much waits for it."""
 
-    __slots__ = ("courier", "dropped", "stalled", "storm", "waiting")
+    __slots__ = ("courier", "delivered", "dropped", "quiet", "stalled", "storm", "waiting")
 
     def __init__(self, courier: Courier, storm: Storm | None) -> None:
         self.courier = courier
         self.storm = storm
         self.waiting = 0
+        self.delivered = 0
         self.dropped = 0
+        self.quiet = 0  # not told, because they were asked for
         self.stalled = False  # it was waited for in vain
 
 
@@ -56,7 +58,6 @@ class Outbox:
         complain: Callable[[str], object],
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.delivered = 0
         self._loop = loop
         self._store = store
         self._keep = keep
@@ -82,9 +83,10 @@ class Outbox:
             self._settled += [(name, number) for number, _ in left[:taken]]
             member.courier.mark = sink.mark  # type: ignore[attr-defined]
             left = left[taken:]
-        member.waiting = len(left)
         for number, alarm in left:
-            self._pass(member, number, alarm)
+            if self._wants(member, number, alarm):
+                member.waiting += 1
+                self._pass(member, number, alarm)
         member.courier.start()
 
     def post(self, alarm: Alarm) -> None:
@@ -99,12 +101,26 @@ class Outbox:
         return {
             m.courier.name: {
                 "waiting": m.waiting,
+                "delivered": m.delivered - m.courier.refused,
                 "dropped": m.dropped,
                 "failures": m.courier.failures,
                 "refused": m.courier.refused,
+                "failing": int(m.courier.failing),
             }
             for m in self._members
         }
+
+    def suppressed(self) -> dict[tuple[str, str], int]:
+        """Alarms that sinks for people were spared, by sink and why."""
+        out = {}
+        for member in self._members:
+            name = member.courier.name
+            if member.courier.sink.pages:
+                out[name, "maintenance"] = member.quiet
+            if member.storm is not None:
+                out[name, "rate"] = member.storm.too_fast
+                out[name, "repeat"] = member.storm.repeats
+        return out
 
     def round(self, dirty: list[Stream]) -> None:
         """At the end of each round of the loop. Empties `dirty` when it was made durable."""
@@ -158,7 +174,7 @@ class Outbox:
             taken = member.courier.taken()
             if taken:
                 member.waiting -= len(taken)
-                self.delivered += len(taken)
+                member.delivered += len(taken)
                 self._settled += [(member.courier.name, number) for number in taken]
 
     def _end_windows(self) -> None:
@@ -190,9 +206,9 @@ class Outbox:
         self._checked = self._loop.now
 
     def _offer(self, member: Member, number: int, alarm: Alarm) -> None:
-        if alarm.is_note and not member.courier.sink.wants_notes:
-            self._settled.append((member.courier.name, number))
-        elif member.waiting >= self._keep and not self._makes_room(member):
+        if not self._wants(member, number, alarm):
+            return
+        if member.waiting >= self._keep and not self._makes_room(member):
             member.dropped += 1
             self._settled.append((member.courier.name, number))
             if member.dropped == 1:
@@ -200,6 +216,15 @@ class Outbox:
         else:
             member.waiting += 1
             self._pass(member, number, alarm)
+
+    def _wants(self, member: Member, number: int, alarm: Alarm) -> bool:
+        """Whether its sink is to have it; else it is settled."""
+        if alarm.pages or not member.courier.sink.pages:
+            return True
+        if not alarm.is_note:
+            member.quiet += 1
+        self._settled.append((member.courier.name, number))
+        return False
 
     def _makes_room(self, member: Member) -> bool:
         """Whether a sink that is full takes some. One that lives is worth a moment, or a burst

@@ -31,6 +31,8 @@ class Storm:
     """`window`: seconds for which repeats are held back. `rate`: alarms told per minute."""
 
     def __init__(self, window: float, rate: int) -> None:
+        self.repeats = 0  # held back so far, and why
+        self.too_fast = 0
         self._window = window
         self._rate = rate
         self._windows: dict[str, Window] = {}
@@ -44,6 +46,9 @@ class Storm:
             window = self._windows[key] = Window(now, alarm)
             if self._may_tell(now):
                 return Entry((number,), alarm)
+            self.too_fast += 1
+        else:
+            self.repeats += 1
         window.last = alarm
         window.held.append(number)
         return None

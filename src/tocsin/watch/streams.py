@@ -5,10 +5,10 @@ other end does not want to. Three moments end the waiting:
 
 * the scanner closes an incident: it is told at once;
 * an incident is complete (its end line was seen, or one line is all there is to it) but the
-  scanner still waits for what may belong to it: after `SETTLE` seconds of silence, or `STEP`
-  seconds of a busy stream, it is told early. A copy of the scanner is flushed to learn that; the
-  scanner itself is not disturbed. When it closes the incident at last, that is told only if it
-  became worse or more;
+  scanner still waits for what may belong to it: `SETTLE` seconds after its last line it is told
+  early, however busy the stream is with other lines. A copy of the scanner is flushed to learn
+  that; the scanner itself is not disturbed. When it closes the incident at last, that is told only
+  if it became worse or more;
 * nothing came for `idle` seconds: the scanner is flushed, so a report that was cut off is told.
 """
 
@@ -25,13 +25,20 @@ from tocsin.scanner import Scanner
 from tocsin.watch import alarms
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.loop import Loop, Timer
+from tocsin.wire import incident_id
 
-__all__ = ["SETTLE", "STEP", "Saved", "Stream", "Streams"]
+__all__ = ["SETTLE", "Saved", "Stream", "Streams"]
 
 # Longer than the pauses between the writes of one report (a console of 9600 baud sends a line of
 # 80 bytes in 83 ms, but in many small reads), shorter than anybody notices.
 SETTLE = 0.03
-STEP = 0.25
+# Two looks into one busy stream are so far apart at least. All looks together may take `SHARE` of
+# the time, but none waits longer than `LONGEST` for that.
+STEP = 0.005
+SHARE = 0.05
+LONGEST = 0.25
+# Line ends that came within a millisecond came at once.
+AT_ONCE = 0.001
 COMPLETE = (EndReason.END, EndReason.LINE)
 EARLY = 256  # incidents told early and not closed yet; a scanner holds at most half as many
 
@@ -60,9 +67,9 @@ class Stream:
     """
 
     __slots__ = (
-        "_line_end", "_owner", "_replays", "_scanner", "_snapshot", "_timer", "base", "began",
-        "dirty", "early", "fed_at", "heard", "host", "name", "origin", "path", "position",
-        "settled_at", "where",
+        "_lines", "_owner", "_replays", "_scanner", "_snapshot", "_timer", "base", "began", "dirty",
+        "early", "fed_at", "heard", "host", "looked_at", "name", "origin", "path", "position",
+        "where",
     )  # fmt: skip
 
     def __init__(
@@ -81,11 +88,12 @@ class Stream:
         self.where: Callable[[], Any] | None = None
         self.early: dict[str, list[Any]] = {}
         self.heard = 0.0
-        self.fed_at = self.settled_at = 0.0
+        self.fed_at = self.looked_at = 0.0
         self.dirty = True
         self._scanner: Scanner | None = None
         self._snapshot = b""  # of the scanner, when there is none
-        self._line_end = 0
+        # While something is open: offsets behind line ends not settled yet, and when they came.
+        self._lines: list[tuple[float, int]] = []
         self._timer: Timer | None = None
         self._replays = replays
 
@@ -107,17 +115,24 @@ class Stream:
         scanner = self._scanner or self.scanner
         before = scanner.offset
         incidents = scanner.feed(data)
-        last = data.rfind(b"\n")
-        if last >= 0:
-            self._line_end = before + last + 1
-        self.fed_at = owner.loop.now
+        now = self.fed_at = owner.loop.now
         self._mark()
         owner.bytes += len(data)
         if incidents:
             self._closed(incidents)
-        if scanner.pending and not (self._timer and self._timer.when <= self.fed_at + SETTLE):
-            self.settled_at = self.fed_at
-            self._wait_until(self.fed_at + SETTLE)
+        if not scanner.pending:
+            self._lines.clear()
+            return
+        last = data.rfind(b"\n")
+        if last >= 0:
+            end = before + last + 1
+            if self._lines and now - self._lines[-1][0] < AT_ONCE:
+                self._lines[-1] = self._lines[-1][0], end
+            else:
+                self._lines.append((now, end))
+        due = self._due()
+        if self._timer is None or self._timer.when > due:
+            self._wait_until(due)
 
     def gap(
         self, reason: str, lost_bytes: int | None = None, lost_records: int | None = None
@@ -141,7 +156,7 @@ class Stream:
         if self._scanner is not None and self._scanner.pending:
             self._mark()
             self._closed(self._scanner.flush())
-            self._line_end = self._scanner.offset
+            self._lines.clear()
 
     def saved(self) -> Saved:
         if self._scanner is not None:
@@ -173,8 +188,8 @@ class Stream:
         self._snapshot = saved.scanner
         if self._scanner.pending:
             # Its source gets the time to bring the rest before it counts as cut off.
-            self.fed_at = self.settled_at = self._owner.loop.clock()
-            self._wait_until(self.fed_at + SETTLE)
+            self.fed_at = self._owner.loop.clock()
+            self._wait_until(self._due())
 
     @property
     def console(self) -> str:
@@ -200,37 +215,48 @@ class Stream:
             self._timer.cancel()
         self._timer = self._owner.loop.at(when, self._wait)
 
+    def _due(self) -> float:
+        """When to look next."""
+        idle = self.fed_at + self._owner.idle
+        if not self._lines:
+            return idle
+        settled = self._lines[0][0] + SETTLE
+        return min(idle, max(settled, self.looked_at + STEP, self._owner.may_look_at(settled)))
+
     def _wait(self) -> None:
-        """The stream was quiet, or has been busy, for a while: who need not wait any longer?"""
+        """Time has passed: what need not wait any longer?"""
         owner, scanner = self._owner, self._scanner
         now = owner.loop.now
         self._timer = None
         if scanner is None or not scanner.pending:
             return
-        quiet = now - self.fed_at
-        if quiet >= owner.idle:
+        if now - self.fed_at >= owner.idle:
             self.flush()
-        elif quiet >= SETTLE:
-            self._settle(scanner)
-            self._wait_until(self.fed_at + owner.idle)
-        else:
-            if now - self.settled_at >= STEP:
-                self.settled_at = now
-                self._settle(scanner)
-            self._wait_until(min(self.fed_at + SETTLE, self.settled_at + STEP))
+            return
+        settled = 0
+        while self._lines and self._lines[0][0] + SETTLE <= now:
+            settled = self._lines.pop(0)[1]
+        if settled:
+            self.looked_at = now
+            self._look(scanner, settled)
+        self._wait_until(self._due())
 
-    def _settle(self, scanner: Scanner) -> None:
-        """Tell what is complete, from a copy of the scanner."""
-        copy = Scanner.loads(scanner.dumps(), self._owner.rules)
-        for incident in copy.flush():
-            # An unfinished line may be half of one.
-            if incident.ended not in COMPLETE or incident.end > self._line_end:
+    def _look(self, scanner: Scanner, settled: int) -> None:
+        """Tell what is complete and ends before `settled`, from a copy of the scanner."""
+        owner = self._owner
+        began = owner.loop.clock()
+        incidents = Scanner.loads(scanner.dumps(), owner.rules).flush()
+        # What is told is told once; it is the looking again and again that must have a bound.
+        owner.looked(owner.loop.clock() - began)
+        for incident in incidents:
+            if incident.ended not in COMPLETE or incident.end > settled:
                 continue
-            alarm = self._alarm(incident)
-            if alarm.uid not in self.early and len(self.early) < EARLY:
+            uid = incident_id(self.origin, incident.start + self.base, incident.rule)
+            if uid not in self.early and len(self.early) < EARLY:
+                alarm = self._alarm(incident)
                 self.early[alarm.uid] = _weight(alarm)
                 self._mark()
-                self._owner.report(alarm)
+                owner.report(alarm)
 
     def _closed(self, incidents: list[Incident]) -> None:
         for incident in incidents:
@@ -239,7 +265,7 @@ class Stream:
             if told is None:
                 self._owner.report(alarm)
             elif told != _weight(alarm):
-                self._owner.report(alarms.revised(alarm))
+                self._owner.report(alarms.revised(alarm, told[0]))
 
     def _alarm(self, incident: Incident) -> Alarm:
         owner = self._owner
@@ -290,6 +316,13 @@ class Streams:
         # Keeps bytes that nobody can read again, before they are used.
         self.keep: Callable[[str, bytes], object] = lambda *_: None
         self._streams: dict[str, Stream] = {}
+        self._free_at = 0.0  # when looks have had their share of the time
+
+    def looked(self, seconds: float) -> None:
+        self._free_at = max(self._free_at, self.loop.now) + seconds / SHARE
+
+    def may_look_at(self, wanted: float) -> float:
+        return min(self._free_at, wanted + LONGEST)
 
     def open(
         self, name: str, path: str | None = None, *, replays: bool = False, host: str | None = None

@@ -14,13 +14,16 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from tocsin.watch.alarms import UNWELL, Alarm
 from tocsin.watch.store import DATABASE, VERSION
 
 __all__ = ["Console", "Level", "Seen", "Verdict", "Wants", "judge", "load"]
 
 # Streams that hold a position and no console.
 BOOKKEEPING = ("#cursor", "#last")
-BAD_CONSOLES = ("panicked", "halted", "emergency")
+
+# Where `Alarm.saved` has who asked for it.
+REQUESTED = f'$[{Alarm._fields.index("wire")}].attributes."tocsin.requested.by"'
 
 
 class Level(IntEnum):
@@ -37,6 +40,7 @@ class Seen(NamedTuple):
     kind: str
     title: str
     source: str
+    requested: bool = False  # by a maintenance window: counted, and not held against anybody
 
 
 class Console(NamedTuple):
@@ -61,16 +65,17 @@ class Verdict(NamedTuple):
 
 
 def judge(incidents: Iterable[Seen], consoles: Iterable[Console], wants: Wants) -> Verdict:
-    found = list(incidents)
+    seen = list(incidents)
+    found = [one for one in seen if not one.requested]
     level = Level.OK
     parts = []
-    critical = [seen for seen in found if seen.severity <= wants.critical]
-    warning = [seen for seen in found if wants.critical < seen.severity <= wants.warning]
+    critical = [one for one in found if one.severity <= wants.critical]
+    warning = [one for one in found if wants.critical < one.severity <= wants.warning]
     if critical or warning:
         level = Level.CRITICAL if critical else Level.WARNING
         told = critical or warning
-        worst = min(told, key=lambda seen: seen.severity)
-        same = sum(seen.title == worst.title for seen in told)
+        worst = min(told, key=lambda one: one.severity)
+        same = sum(one.title == worst.title for one in told)
         parts.append(f"{f'{same} x ' if same > 1 else ''}{worst.title} in {worst.source}")
         if len(told) > same:
             parts.append(f"{len(told) - same} more")
@@ -79,7 +84,7 @@ def judge(incidents: Iterable[Seen], consoles: Iterable[Console], wants: Wants) 
     for console in consoles:
         count[console.state] += 1
         longest = max(longest, console.silent or 0.0)
-        if console.state in BAD_CONSOLES:
+        if console.state in UNWELL:
             level = max(level, Level.CRITICAL)
             parts.append(f"{console.source} is {console.state}")
         elif wants.up and console.state != "up":
@@ -95,6 +100,7 @@ def judge(incidents: Iterable[Seen], consoles: Iterable[Console], wants: Wants) 
         "incidents": len(found),
         "critical": len(critical),
         "warning": len(warning),
+        "requested": len(seen) - len(found),
         "consoles": sum(count.values()),
         "consoles_up": count["up"],
         "longest_silence": round(longest, 1),
@@ -115,10 +121,10 @@ def load(
         if version != VERSION:
             raise OSError(None, f"state of version {version}; this tocsin reads {VERSION}")
         seen = [
-            Seen(*row)
-            for row in db.execute(
-                "SELECT severity, kind, title, source FROM alarms"
-                " WHERE observed >= ? AND kind NOT LIKE 'tocsin.%' ORDER BY id",
+            Seen(severity, kind, title, name, by == "window")
+            for severity, kind, title, name, by in db.execute(
+                f"SELECT severity, kind, title, source, json_extract(body, '{REQUESTED}')"
+                " FROM alarms WHERE observed >= ? AND kind NOT LIKE 'tocsin.%' ORDER BY id",
                 (since,),
             )
         ]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from tocsin.classify.blame import Blame
 from tocsin.rules.loader import Ruleset
+from tocsin.scanner import shared_blame
 from tocsin.sinks.prometheus import Family
+from tocsin.watch import alarms
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.courier import Sink
 from tocsin.watch.loop import Loop
+from tocsin.watch.maintenance import Maintenance
 from tocsin.watch.meter import Meter
 from tocsin.watch.outbox import Outbox
 from tocsin.watch.ready import tell_starter
+from tocsin.watch.requested import Requests
 from tocsin.watch.store import Store
 from tocsin.watch.storm import Storm
 from tocsin.watch.streams import Streams
@@ -22,6 +27,7 @@ from tocsin.watch.streams import Streams
 __all__ = ["Source", "Watcher"]
 
 PRUNE = 3600.0
+LOOK = 1.0  # seconds between two looks at the maintenance windows
 FILES = 65536  # descriptors asked for
 
 
@@ -43,6 +49,7 @@ class Watcher:
         complain: Callable[[str], object],
         wants: Callable[[Alarm], bool] = lambda alarm: True,
         on_gap: Callable[[Alarm], object] = lambda alarm: None,
+        maintenance: Maintenance | None = None,
     ) -> None:
         """Raises store.BadState."""
         _allow_many_files()
@@ -59,6 +66,8 @@ class Watcher:
             saved=self.store.saved if self.store else lambda _: None,
             complain=complain,
         )
+        self._maintenance = maintenance
+        self._requests = Requests(maintenance, self._consoles)
         self._wants = wants
         self._on_gap = on_gap
         self._complain = complain
@@ -69,6 +78,8 @@ class Watcher:
         self._sources: list[Source] = []
         self._running = 0
         self.loop.after_round = self._round
+        if maintenance is not None:
+            self.loop.every(LOOK, self._end_windows)
 
     def add_sink(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
         self.outbox.add(name, sink, storm)
@@ -85,7 +96,7 @@ class Watcher:
         """Give the counts to `use` now and then, and at the end."""
 
         def turn() -> None:
-            use(self.meter.families(self.streams, self.outbox))
+            use(self.meter.families(self.streams, self.outbox, self._maintenance))
 
         turn()
         self.loop.every(seconds, turn)
@@ -108,11 +119,26 @@ class Watcher:
                     self.streams.open(name).feed(data)
             self.streams.keep = self.store.journal.append
             self.loop.every(PRUNE, self.store.prune)
+        self._end_windows()  # those in force from the start on
         for source in self._sources:
             source.start(self.loop, self.streams)
         # Where each stream begins is known before the first byte of it can be lost.
         self.outbox.checkpoint(self.streams.dirty)
+        self._prepare(shared_blame(self.streams.rules))
         tell_starter("READY=1")
+
+    def _prepare(self, blame: Blame) -> None:
+        """Blame profiles are compiled when first needed, which would be when there is something
+        to tell; so it is done before, one in each round of the loop."""
+        names = blame.names
+
+        def turn() -> None:
+            blame.profile(names.pop())
+            if names:
+                self.loop.soon(turn)
+
+        if names:
+            self.loop.soon(turn)
 
     def run(self) -> None:
         """Until a signal, the end of every source, or of who reads the output."""
@@ -143,11 +169,25 @@ class Watcher:
     def _report(self, alarm: Alarm) -> None:
         if alarm.kind == "tocsin.gap":
             self._on_gap(alarm)
+        alarm = self._requests.mark(alarm)
         self.meter.alarm(alarm)
         if self._wants(alarm):
             self.outbox.post(alarm)
             for hear in self._listeners:
                 hear(alarm)
+
+    def _consoles(self) -> Iterator[tuple[str, str | None, str]]:
+        return ((stream.name, stream.host, stream.console) for stream in self.streams)
+
+    def _end_windows(self) -> None:
+        """Who is left in no good state when a maintenance is over has nobody's leave any more."""
+        for window, incidents, unwell in self._requests.ended():
+            assert self._maintenance is not None
+            self._report(
+                alarms.maintenance_over(
+                    self._maintenance.path, window.reason, incidents, unwell, self.streams.wall()
+                )
+            )
 
     def _round(self) -> None:
         self.outbox.round(self.streams.dirty)

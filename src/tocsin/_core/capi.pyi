@@ -1,0 +1,1 @@
+C_API: object

@@ -1,0 +1,60 @@
+"""Options that several commands have, and the words that options take."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+__all__ = ["add_filters", "colour_option", "duration", "rule_options", "severity"]
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def rule_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="rules beside the built-in ones: a file or a directory; may be repeated",
+    )
+    options.add_argument("--no-builtin", action="store_true", help="without the built-in rules")
+    return options
+
+
+def colour_option() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    return options
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--min-severity",
+        type=severity,
+        default=7,
+        metavar="SEVERITY",
+        help="leave out what is less severe: emerg alert crit err warning notice info debug",
+    )
+    parser.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="only kinds that begin so or match this glob; may be repeated",
+    )
+
+
+def severity(word: str) -> int:
+    # Imported when a word is there: every start of the program would pay for it.
+    from tocsin.cli.choose import parse_severity
+
+    return parse_severity(word)
+
+
+def duration(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 10m, 1h or 2d")
+    return float(match[1]) * UNITS[match[2]]
