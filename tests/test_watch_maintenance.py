@@ -191,7 +191,9 @@ def test_the_same_on_an_older_kernel_and_a_kill_by_magic_key():
         ("BUG: unable to handle kernel NULL pointer dereference in sysrq_handle_crash",
          "sysrq: Trigger a crash"),
     ]  # fmt: skip
-    assert marked(KILL) == [("Out of memory: killed sleep", "sysrq: Manual OOM execution")]
+    assert marked(KILL) == [
+        ("Out of memory killer requested by sysrq: killed sleep", "sysrq: Manual OOM execution"),
+    ]
     assert marked(KILL.replace("=-1", "=0"))[0][1] == ""
 
 
