@@ -137,6 +137,10 @@ class Watcher:
         self.finish()
 
     def finish(self) -> None:
+        for source in self._sources:
+            drain = getattr(source, "drain", None)
+            if drain is not None:
+                drain()
         if self.store is None:
             # With a state directory the open reports go on after the restart.
             for stream in list(self.streams):
