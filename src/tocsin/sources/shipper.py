@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from tocsin.sources.shipped import Shipped, read
+from tocsin.sources.shipped import LONGEST, Shipped, read
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.loop import Loop
 from tocsin.watch.streams import Stream, Streams
@@ -23,7 +23,6 @@ from tocsin.watch.streams import Stream, Streams
 __all__ = ["JOURNALLED", "Answer", "Confirm", "Enrich", "Shipper", "Silent", "enriched"]
 
 CHUNK = 1 << 18
-LONGEST = 1 << 20  # bytes of a line; a longer one is taken in pieces, and counted
 STREAMS = 10000
 TOGETHER = 0.01  # seconds of lines before others have their turn
 DRAINING = 5.0  # seconds for what is in the pipe when told to stop
@@ -125,6 +124,7 @@ class Shipper:
         self._keep = keep
         self._ended = ended
         self._rest = b""
+        self._is_long = False  # within a line that is too long to be kept together
         self._at_end = False
         self._complained = False
         self._poll = select.poll()
@@ -204,18 +204,30 @@ class Shipper:
             self._end()
             return
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
+        if self._is_long and lines:
+            self._end_long(lines.pop(0))
         if self._answer.asks:
             for line in lines:
                 self._line(line)
         elif lines:
             self._lines(lines)
         if len(self._rest) > LONGEST:
-            # Not confirmed before its end: it is one line of the shipper's.
-            self._take(Shipped(self._rest[:LONGEST], None, None, None, malformed=True))
-            self._rest = self._rest[LONGEST:]
+            # Not confirmed before its end, and counted once: it is one line of the shipper's.
+            self._take(Shipped(self._rest, None, None, None, malformed=not self._is_long))
+            self._rest = b""
+            self._is_long = True
+
+    def _end_long(self, rest: bytes) -> None:
+        self._is_long = False
+        self._take(Shipped(rest + b"\n", None, None, None))
+        self._feed()
+        self._answer.taken()
 
     def _end(self) -> None:
         self._at_end = True
+        if self._is_long:
+            self._end_long(self._rest)
+            self._rest = b""
         if self._rest:
             rest, self._rest = self._rest, b""
             if self._answer.asks:
