@@ -22,7 +22,7 @@ from tocsin.watch.streams import Stream, Streams
 
 __all__ = ["JOURNALLED", "Answer", "Confirm", "Enrich", "Shipper", "Silent", "enriched"]
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16  # what a pipe holds; room for more is mapped and given back with each read
 STREAMS = 10000
 TOGETHER = 0.01  # seconds of lines before others have their turn
 DRAINING = 5.0  # seconds for what is in the pipe when told to stop
@@ -172,6 +172,8 @@ class Shipper:
         else:
             loop.on_readable(0, self._read)
             self._poll.register(0, select.POLLIN)
+            if self._answer.asks:
+                os.set_blocking(0, False)
         self._answer.ready()
 
     def drain(self) -> None:
@@ -192,17 +194,23 @@ class Shipper:
             # Who waits for an answer sends the next line at once: a round of the loop for each
             # would cost more than the line.
             until = self._loop.now + TOGETHER
-            while not self._at_end and self._loop.clock() < until and self._poll.poll(1):
-                self._read_once()
+            while not self._at_end and self._loop.clock() < until:
+                # It is often there already; looking in vain costs only time that is waited.
+                if not self._read_once() and not self._poll.poll(1):
+                    break
         self._feed()
         if self._file and not self._at_end:
             self._loop.soon(self._read)
 
-    def _read_once(self) -> None:
-        data = os.read(0, CHUNK)
+    def _read_once(self) -> bool:
+        """Whether there was anything; without waiting for it where that can be asked for."""
+        try:
+            data = os.read(0, CHUNK)
+        except BlockingIOError:
+            return False
         if not data:
             self._end()
-            return
+            return True
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
         if self._is_long and lines:
             self._end_long(lines.pop(0))
@@ -216,6 +224,7 @@ class Shipper:
             self._take(Shipped(self._rest, None, None, None, malformed=not self._is_long))
             self._rest = b""
             self._is_long = True
+        return True
 
     def _end_long(self, rest: bytes) -> None:
         self._is_long = False
