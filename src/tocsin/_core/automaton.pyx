@@ -216,6 +216,8 @@ cdef enum:
     # What the streams walk at once. An eighth of it is no multiple of 4 KB, or the streams would
     # be after the same lines of the first cache; all of it is a multiple of 64.
     PART_BYTES = 8 * (8192 + 320)
+    # A multiple of 64.
+    PROBE_BYTES = 4096
     # With more hits than one in so many bytes, a branch on each costs more than none does. bench:
     # spam-400, near-400.
     BYTES_A_HIT = 80
@@ -491,7 +493,7 @@ cdef class Automaton:
         return 0
 
     cdef int lead(self, size_t count, plans) except -1:
-        """From now on scan_leading() looks for the first `count` patterns; once, before any scan."""
+        """Let scan_leading() look for the first `count` patterns; once, before any scan."""
         cdef planned_t planned
         cdef uint8_t *text = NULL
         cdef size_t *ends = NULL
@@ -606,7 +608,8 @@ cdef class Automaton:
         if length == 0:
             return
         while lo < last:
-            hi = min(last, lo + BLOCK_BYTES)
+            # Where it was too dense a moment ago, a small piece will show whether it still is.
+            hi = min(last, lo + (BLOCK_BYTES if patience == 1 else PROBE_BYTES))
             first = out.used
             if walks == 0:
                 if prefilter_block(filter, data, length, lo, hi, out):
