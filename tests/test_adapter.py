@@ -16,7 +16,7 @@ from tests.watch_program import append, disk, oom, until, wires
 from tocsin.sources.shipped import read
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-LINES = int(os.environ.get("TOCSIN_RSYSLOG_LINES", "20000"))
+LINES = int(os.environ.get("TOCSIN_RSYSLOG_LINES", "200000"))
 KILLS = 5
 
 
@@ -195,14 +195,23 @@ def test_rsyslog_confirms_every_line_and_kill_loses_none(rsyslog):
         data.append(line)
         at += len(line)
     append(log, b"".join(data))
-    for _ in range(KILLS):
-        before = len(wires(rsyslog / "out"))
-        until(lambda b=before: len(wires(rsyslog / "out")) > b, 60)
-        os.kill(int((rsyslog / "program.pid").read_text()), signal.SIGKILL)
-        if len(wires(rsyslog / "out")) >= len(expected):
-            break
-        time.sleep(0.1)
-    until(lambda: len(wires(rsyslog / "out")) >= len(expected), 180)
+    out = rsyslog / "out"
+
+    def told_so_far():
+        return out.read_bytes().count(b"\n") if out.exists() else 0
+
+    pid = rsyslog / "program.pid"
+    killed = ""
+    for kill in range(1, KILLS + 1):
+        # Spread over the whole run; a first one before much of it is there to be lost.
+        some = len(expected) * (kill - 1) // KILLS + 1
+        until(lambda some=some: told_so_far() >= some, 60)
+        until(lambda old=killed: pid.read_text().endswith("\n") and pid.read_text() != old, 60)
+        killed = pid.read_text()
+        os.kill(int(killed), signal.SIGKILL)
+    until(lambda: told_so_far() >= len(expected), 120)
+    # Each of them was one that rsyslog had started anew.
+    assert pid.read_text() != killed
     time.sleep(0.5)
     told = [
         (wire["body"], wire["attributes"]["tocsin.offset.start"])

@@ -38,7 +38,8 @@ COMMANDS = list(commands())
 
 def test_every_program_has_its_command():
     assert {name for name, _ in COMMANDS} == {
-        "rsyslog", "fluent-bit", "vector", "node-problem-detector", "systemd",
+        "rsyslog", "fluent-bit", "vector", "node-problem-detector", "syslog-ng",
+        "systemd",
     }  # fmt: skip
 
 

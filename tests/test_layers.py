@@ -18,7 +18,7 @@ LAYERS = {
     "tocsin.classify": 3,
     "tocsin.scanner": 4, "tocsin.examples": 4, "tocsin.capi": 4, "tocsin": 4,
     "tocsin.sources": 5, "tocsin.sinks": 5, "tocsin.watch": 5,
-    "tocsin.aio": 5,
+    "tocsin.aio": 5, "tocsin.syslogng": 5,
     "tocsin.cli": 6, "tocsin.__main__": 6,
 }  # fmt: skip
 

@@ -123,6 +123,53 @@ def test_copy_and_truncation_reads_the_copy_and_says_what_cannot_be_known(watch,
     assert program.gaps[0]["attributes"]["tocsin.gap.reason"].startswith("truncated; ")
 
 
+def copy_away(log):
+    """A rotation by copy and truncation, as a writer sees it."""
+    if log.with_name("a.log.1").exists():
+        log.with_name("a.log.1").rename(log.with_name("a.log.2"))
+    time.sleep(0.02)  # copies are told apart by when they were made
+    shutil.copy(log, log.with_name("a.log.1"))
+
+
+def test_copies_that_came_and_went_between_two_looks(watch, tmp_path):
+    log = tmp_path / "a.log"
+    append(log, oom(1))
+    program = watch(log, "--from", "start")
+    told(program, 1)
+    program.process.send_signal(19)
+    for number in (2, 3, 4):
+        append(log, oom(number))
+        if number < 4:
+            copy_away(log)
+            os.truncate(log, 0)
+    program.process.send_signal(18)
+    assert told(program, 4) == ["mysqld1", "mysqld2", "mysqld3", "mysqld4"]
+    assert len(program.gaps) == 2
+
+
+def test_the_same_where_the_last_look_saw_an_empty_file(watch, tmp_path):
+    log = tmp_path / "a.log"
+    append(log, oom(1))
+    program = watch(log, "--from", "start")
+    told(program, 1)
+    copy_away(log)
+    os.truncate(log, 0)
+    until(lambda: program.gaps)
+    program.process.send_signal(19)
+    append(log, oom(2))
+    copy_away(log)
+    os.truncate(log, 0)
+    append(log, oom(3))
+    copy_away(log)  # not truncated yet: of this one there are two
+    program.process.send_signal(18)
+    assert told(program, 3) == ["mysqld1", "mysqld2", "mysqld3"]
+    os.truncate(log, 0)
+    append(log, oom(4))
+    assert told(program, 4) == ["mysqld1", "mysqld2", "mysqld3", "mysqld4"]
+    time.sleep(0.3)
+    assert len(program.incidents) == 4
+
+
 def test_a_writer_that_does_not_append_leaves_a_hole(watch, tmp_path):
     log = tmp_path / "a.log"
     with open(log, "wb", buffering=0) as writer:

@@ -44,9 +44,9 @@ def test_a_storm_of_rotations(tmp_path, rules, rotate):
             for _ in range(5):
                 number += 1
                 append(log, oom(number))
-                time.sleep(0.006)
+                time.sleep(0.005)
             rotate(log)
-            time.sleep(0.03)
+            time.sleep(0.02)
 
         def told():
             return {int(re.search(r"mysqld(\d+)", body)[1]) for body in program.bodies}

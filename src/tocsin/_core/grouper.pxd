@@ -39,6 +39,9 @@ cdef class Grouper:
     cdef void end_all(self, uint8_t reason) noexcept nogil
     cdef void hear_console(self, int row, input_t *line) noexcept nogil
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil
+    cdef bint same_printer(self, trace_t *t, input_t *line) noexcept nogil
+    cdef void yields(self, input_t *line, trace_t *younger) noexcept nogil
+    cdef void rivals(self, input_t *line) noexcept nogil
     cdef bint joins(self, trace_t *t, input_t *line, uint8_t *shape, bint *shaped) noexcept nogil
     cdef trace_t *within_limit(self, trace_t *t) noexcept nogil
     cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil

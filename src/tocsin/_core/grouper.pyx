@@ -28,14 +28,14 @@ from tocsin._core.grow cimport bytes_push
 from tocsin._core.judge cimport input_t, judge, verdict_t
 from tocsin._core.keys cimport hash_bytes, skeleton
 from tocsin._core.lines cimport is_blank, memmem
-from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
+from tocsin._core.prefix cimport CLOCK_KERNEL, ORIGIN_KERNEL, ORIGIN_USER
 from tocsin._core.program cimport ROLE_CONTINUE, ROLE_END, Program, console_t, rule_t
 from tocsin._core.shapes cimport SHAPE_BLANK, SHAPE_NONE
 from tocsin._core.shelf cimport shelf_free, shelf_push, shelf_t, shelf_take
 from tocsin._core.trace cimport (
     ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_GAP, ENDED_LIMIT, ENDED_LINE, ENDED_NEXT,
-    ENDED_TIME, LINE_CUT, LINE_END, LINE_START, line_t, lines_push, trace_cut, trace_free,
-    trace_new, trace_t,
+    ENDED_TIME, LINE_CUT, LINE_END, LINE_START, RIVALRY_ASKED, RIVALRY_OLDER, RIVALRY_YOUNGER,
+    line_t, lines_push, trace_cut, trace_free, trace_new, trace_t,
 )
 from tocsin._core.types cimport offset_t
 
@@ -83,7 +83,61 @@ cdef class Grouper:
         if console_step(&self.console, said.state, said.new_boot):
             self.close_host(line.host, ENDED_BOOT)
 
+    cdef void yields(self, input_t *line, trace_t *younger) noexcept nogil:
+        """A report began: others of its lane and context end, or are asked whether they go on.
+
+        Two processors may report at once. Where no caller is told, their lines can be told apart
+        only by the kernel's clock: a line that is older than the younger report's first is none of
+        it. Such a line is what tells that there are two; so the older report waits for one more.
+        """
+        cdef size_t i = 0
+        cdef trace_t *t
+        while i < self.open.used:
+            t = self.open.at[i]
+            if t == younger or t.lane != younger.lane or not self.same_printer(t, line):
+                i += 1
+            elif (
+                t.ended or t.provisional or t.rivalry or t.clock != CLOCK_KERNEL
+                or younger.clock != CLOCK_KERNEL
+            ):
+                self.close(&self.open, i, ENDED_NEXT)
+            else:
+                t.rivalry = RIVALRY_ASKED
+                t.rival_time = younger.first_time
+                i += 1
+
+    cdef void rivals(self, input_t *line) noexcept nogil:
+        """The first line after a report began beside another: do both go on?"""
+        cdef size_t i = 0, k
+        cdef trace_t *t
+        cdef trace_t *younger
+        while i < self.open.used:
+            t = self.open.at[i]
+            if t.rivalry != RIVALRY_ASKED or not self.same_printer(t, line):
+                i += 1
+                continue
+            if line.prefix.clock == CLOCK_KERNEL and (
+                t.first_time <= line.prefix.time < t.rival_time
+            ):
+                t.rivalry = RIVALRY_OLDER
+                for k in range(i + 1, self.open.used):
+                    younger = self.open.at[k]
+                    if younger.lane == t.lane and younger.first_time == t.rival_time:
+                        younger.rivalry = RIVALRY_YOUNGER
+                i += 1
+            else:
+                self.close(&self.open, i, ENDED_NEXT)
+
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil:
+        if not self.same_printer(t, line):
+            return False
+        if line.prefix.clock != CLOCK_KERNEL or not (t.provisional or t.rivalry >= RIVALRY_OLDER):
+            return True
+        if t.rivalry == RIVALRY_OLDER:
+            return line.prefix.time < t.rival_time
+        return line.prefix.time >= t.first_time
+
+    cdef bint same_printer(self, trace_t *t, input_t *line) noexcept nogil:
         cdef uint32_t i
         if t.host != line.host or t.stamped != line.prefix.stamped:
             return False
@@ -332,7 +386,8 @@ cdef class Grouper:
                 i += 1
                 continue
             most = LINGER_LINES if t.ended else self.program.rules[t.rule].gap_lines
-            if same and self.same_context(t, line):
+            # An opening waits while the report that it began in goes on.
+            if same and self.same_context(t, line) and not (t.provisional and taken != NULL):
                 t.foreign += 1
             else:
                 t.others += 1
@@ -374,6 +429,7 @@ cdef class Grouper:
         cdef trace_t *t
         cdef trace_t *taken = NULL
         cdef trace_t *holder = NULL
+        cdef trace_t *opening = NULL
         cdef rule_t *rule
         cdef uint8_t shape = SHAPE_NONE
         cdef bint shaped = False
@@ -400,6 +456,7 @@ cdef class Grouper:
                 self.close(&self.open, i, ENDED_TIME)
             else:
                 i += 1
+        self.rivals(line)
         # (1) The end of an open report, before noise and before starts: the end line of a panic
         # holds the panic's own start.
         for i in range(self.open.used):
@@ -435,6 +492,7 @@ cdef class Grouper:
                     t.provisional = False
                     t.count = 0  # counted again by its own start
                     taken = t
+                    self.yields(line, t)
                     break
                 if t.provisional and not rule.report:
                     taken = t
@@ -456,16 +514,11 @@ cdef class Grouper:
                 self.fold(line, v.start)
                 self.pass_by(line, NULL, False)
                 return
-            i = 0
-            while i < self.open.used:
-                t = self.open.at[i]
-                if self.same_context(t, line) and t.lane == rule.lane:
-                    self.close(&self.open, i, ENDED_NEXT)
-                else:
-                    i += 1
             t = self.begin(line, v.start)
             if t == NULL:
                 return
+            if not t.provisional:  # what it is, if anything, its own start will say
+                self.yields(line, t)
             self.take(t, line, SHAPE_NONE, LINE_START, v.start, True)
             self.pass_by(line, NULL, False)
             if self.open.used >= self.limits.traces:
@@ -486,7 +539,11 @@ cdef class Grouper:
                 )
                 shaped = True
             if takes(&self.program.rules[t.rule], t, &v, shape):
-                self.take(t, line, shape, 0, -1, True)
+                # Before a report's own start come a few words, none of which has a shape: what
+                # has one may be the rest of the report before.
+                if t.provisional and opening == NULL:
+                    opening = t
+                    continue
                 taken = t
                 break
             if holder == NULL and (
@@ -496,6 +553,10 @@ cdef class Grouper:
                 holder = t
             if shape == SHAPE_BLANK:
                 break
+        if taken == NULL:
+            taken = opening
+        if taken != NULL:
+            self.take(taken, line, shape, 0, -1, True)
         # Nobody's so far: the latest report holds it, in case it goes on behind it.
         if taken == NULL and holder != NULL:
             self.take(holder, line, shape, 0, -1, False)

@@ -16,7 +16,7 @@ from tocsin._core.shelf cimport shelf_push
 from tocsin._core.snapshot cimport Reader, Writer, read_trace, write_trace
 from tocsin._core.types cimport offset_t
 
-cdef bytes MAGIC = b"tocsin\x00\x02"
+cdef bytes MAGIC = b"tocsin\x00\x03"
 cdef enum:
     MAGIC_BYTES = 8
     FINGERPRINT_BYTES = 16

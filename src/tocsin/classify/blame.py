@@ -141,6 +141,7 @@ class Blame:
             self._profiles[name] = Profile(self._tables["profile"][name], self._tables["skip"])
         return self._profiles[name]
 
-    @property
-    def names(self) -> list[str]:
-        return list(self._tables["profile"])
+    def prepare(self) -> None:
+        """Make all profiles, for who does not want the first report of a kind to wait."""
+        for name in self._tables["profile"]:
+            self.profile(name)

@@ -21,6 +21,11 @@ For omprog with confirmMessages="on": prints OK, then OK for each line it has ke
 --output and the other sinks. With --mmexternal it answers each line with a JSON object that has the
 incidents which ended in it, as $!tocsin. See examples/rsyslog.
 """
+SYSLOG_NG = """\
+For a program() destination: JSON lines on standard input, incidents to --output and the other
+sinks. syslog-ng asks for no answer, so lines that are on their way when tocsin is killed are lost;
+how many is told, by their numbers. See examples/syslog-ng, also for a parser inside syslog-ng.
+"""
 LINES = """\
 JSON objects (or plain lines) on standard input, one a line; incidents as JSON lines on standard
 output and nothing else. For the exec inputs and outputs of Fluent Bit, Vector, the OpenTelemetry
@@ -41,6 +46,10 @@ def add(
         "--mmexternal", action="store_true", help="answer with what to add to each message"
     )
     rsyslog.set_defaults(run=run_rsyslog)
+    syslog_ng = shippers.add_parser(
+        "syslog-ng", help="program() of syslog-ng", epilog=SYSLOG_NG, parents=parents
+    )
+    syslog_ng.set_defaults(run=run_syslog_ng)
     lines = shippers.add_parser(
         "lines", help="a filter: JSON lines in, incidents out", epilog=LINES, parents=parents
     )
@@ -49,8 +58,8 @@ def add(
         action="store_true",
         help="say nothing on standard error, for shippers that take it for log lines",
     )
-    lines.set_defaults(run=run_lines, mmexternal=False)
-    for parser in (rsyslog, lines):
+    lines.set_defaults(run=run_lines)
+    for parser in (rsyslog, syslog_ng, lines):
         parser.add_argument(
             "--state", metavar="DIR", help="keep open reports and untold alarms here"
         )
@@ -73,6 +82,12 @@ def run_rsyslog(arguments: argparse.Namespace) -> int:
         enrich = Enrich()
         return _run(arguments, "rsyslog", enrich, lambda watcher: watcher.listen(enrich.found))
     return _run(arguments, "rsyslog", Confirm(), lambda watcher: None)
+
+
+def run_syslog_ng(arguments: argparse.Namespace) -> int:
+    from tocsin.sources.shipper import Silent
+
+    return _run(arguments, "syslog-ng", Silent(), lambda watcher: None)
 
 
 def run_lines(arguments: argparse.Namespace) -> int:

@@ -56,6 +56,12 @@ def add(
     check.add_argument(
         "--source", default="*", metavar="GLOB", help="only these streams of the state"
     )
+    check.add_argument(
+        "--maintenance",
+        metavar="FILE",
+        help="consoles that one of these windows is about now are not judged"
+        " (tocsin maintenance --help)",
+    )
     check.add_argument("--npd", action="store_true", help="by node-problem-detector's convention")
     check.set_defaults(run=run)
 
@@ -66,11 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tocsin.watch.verdict import Level, Verdict, Wants, judge
 
     try:
-        incidents, consoles = _facts(arguments)
+        incidents, watched = _facts(arguments)
+        consoles = _judged(watched, arguments)
         wants = Wants(arguments.warning, arguments.critical, arguments.silent, arguments.up)
         verdict = judge(incidents, consoles, wants)
-        if not consoles and arguments.state:
+        if not watched and arguments.state:
             verdict = Verdict(Level.UNKNOWN, "no console is watched", {})
+        elif arguments.maintenance:
+            verdict.counts["consoles_in_maintenance"] = len(watched) - len(consoles)
     except (OSError, sqlite3.Error, Unknown) as error:
         text = getattr(error, "strerror", None) or str(error)
         where = getattr(error, "filename", None) or arguments.state or ""
@@ -99,6 +108,30 @@ def _facts(arguments: argparse.Namespace) -> tuple[list[Seen], list[Console]]:
     for path in arguments.files:
         _scan(path, now, arguments, incidents, consoles)
     return incidents, consoles
+
+
+def _judged(consoles: list[Console], arguments: argparse.Namespace) -> list[Console]:
+    """Those that no maintenance is about."""
+    if arguments.maintenance is None:
+        return consoles
+    from tocsin.cli.choose import kinds_of
+    from tocsin.cli.rulesets import load
+    from tocsin.watch.maintenance import BadWindows, Maintenance
+
+    ruleset = load(arguments)
+    if ruleset is None:
+        raise Unknown("the rules cannot be used")
+    path, said = arguments.maintenance, list[str]()
+    try:
+        windows = Maintenance(path, kinds_of(ruleset), said.append).in_force()
+    except BadWindows as error:
+        raise Unknown(f"{path}: {error}") from error
+    now = time.time()
+    return [
+        console
+        for console in consoles
+        if not any(window.covers(now, console.source, None, None) for window in windows)
+    ]
 
 
 def _scan(

@@ -25,6 +25,7 @@ CHUNK = 256 << 10
 BURST = 4 << 20  # read at one look; then it is another file's turn
 TAIL = 64
 LINGER = 10.0  # seconds for which a renamed file may still be written to
+LISTINGS = 5  # until two agree
 RECENT = 32  # rotated files remembered as read
 
 
@@ -71,8 +72,8 @@ class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_complain", "_current", "_old", "_open", "_recent", "_refused", "_stream", "from_end",
-        "looked_at", "path", "quiet",
+        "_complain", "_copied", "_current", "_old", "_open", "_recent", "_refused", "_stream",
+        "from_end", "looked_at", "path", "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +94,7 @@ class Followed:
         self._current: OpenPart | None = None
         self._old: list[OpenPart] = []  # renamed away, maybe still written to
         self._recent: dict[tuple[int, int], bytes] = {}  # read to the end, by their first bytes
+        self._copied = 0  # when the last copy that was found was made; it was truncated then
         self._refused = False
 
     @property
@@ -186,6 +188,9 @@ class Followed:
         if size < part.position or (part.tail and not self._is_same(part)):
             self._truncated(part)
             size = os.fstat(part.fd).st_size
+        elif self._copied and size and not part.tail and part is self._current:
+            self._read_unseen(part)
+            self._copied = 0
         if end is not None:
             size = min(size, end)
         stop = part.position + BURST
@@ -205,12 +210,14 @@ class Followed:
         assert self._stream is not None
         copies = [
             sibling
-            for sibling in siblings(self.path)
-            if (sibling.device, sibling.inode) not in self._recent
-            and is_copy(sibling, part.position, part.tail)
+            for sibling in self._unread()
+            if is_copy(sibling, part.position, part.tail)
         ]
+        self._copied = 0
         if copies:
+            self._copied = copies[-1].changed
             self._read_whole(copies[-1], part.position)
+            self._read_unseen(part)
         # Between the copy and the truncation a writer may have written, and nobody can know.
         self._stream.gap(
             "truncated; what was written last before that may not have been read"
@@ -223,6 +230,39 @@ class Followed:
             # A writer that does not append leaves a hole up to where it was.
             part.position = os.lseek(part.fd, 0, os.SEEK_DATA)
         self._stream.moved()
+
+    def _read_unseen(self, part: OpenPart) -> None:
+        """What was written, copied and truncated again since the last look: later copies."""
+        assert self._stream is not None
+        later = [sibling for sibling in self._unread() if sibling.changed > self._copied]
+        head = os.pread(part.fd, HEAD, 0)
+        for sibling in later:
+            size = min(len(head), len(sibling.head))
+            if not sibling.size or (size and head[:size] == sibling.head[:size]):
+                continue  # what it is a copy of is still there to be read
+            self._stream.gap("truncated again; what was written last before that may be missing")
+            self._read_whole(sibling, 0)
+            self._copied = sibling.changed
+
+    def _unread(self) -> list[Sibling]:
+        known = set(self.files)
+        found = siblings(self.path)
+        for _ in range(LISTINGS):
+            # While they are being renamed one after another, a list of them may miss some.
+            again = siblings(self.path)
+            if [one[:3] for one in again] == [one[:3] for one in found]:
+                break
+            found = again
+        return [
+            sibling
+            for sibling in found
+            if (sibling.device, sibling.inode) not in known and not self._is_read(sibling)
+        ]
+
+    def _is_read(self, sibling: Sibling) -> bool:
+        """An inode's number is another file's soon; its first bytes tell."""
+        head = self._recent.get((sibling.device, sibling.inode))
+        return head is not None and sibling.head.startswith(head)
 
     # -- rotation ----------------------------------------------------------------------------
 
@@ -243,14 +283,11 @@ class Followed:
             self._old.append(old)
         if changed is not None and appeared != 1:
             # More than one rotation since the last look: files came and went unseen.
-            known = {(status.st_dev, status.st_ino), *self.files}
-            for sibling in siblings(self.path):
-                key = sibling.device, sibling.inode
-                head = self._recent.get(key)
-                if sibling.changed < changed or key in known:
-                    continue
-                if head is None or not sibling.head.startswith(head):
+            now_there = status.st_dev, status.st_ino
+            for sibling in self._unread():
+                if sibling.changed >= changed and (sibling.device, sibling.inode) != now_there:
                     self._read_whole(sibling, 0)
+        self._copied = 0
         self._current = OpenPart(status.st_dev, status.st_ino, 0)
         self._stream.moved()
         return False

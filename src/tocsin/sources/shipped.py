@@ -6,10 +6,12 @@ gives the log's own bytes back.
 
 from __future__ import annotations
 
+import binascii
 import json
+import re
 from typing import NamedTuple
 
-__all__ = ["Shipped", "read"]
+__all__ = ["Shipped", "log_bytes", "read"]
 
 # The names that shippers use, ours first: rsyslog's template in examples/, Fluent Bit, Vector,
 # the OpenTelemetry Collector, syslog-ng, journald.
@@ -17,6 +19,7 @@ MESSAGE = ("msg", "log", "message", "body", "MESSAGE")
 FILE = ("file", "filename", "log.file.path", "FILE_NAME")
 HOST = ("host", "hostname", "host.name", "HOST", "_HOSTNAME")
 
+NUMBER = re.compile(r"[0-9]{1,18}\Z", re.ASCII).match
 DECODE = json.JSONDecoder(strict=False).raw_decode
 
 
@@ -26,6 +29,7 @@ class Shipped(NamedTuple):
     host: str | None
     key: str | None  # the shipper's own name for this message
     malformed: bool = False
+    number: int | None = None  # of this message among all that the shipper sent
 
 
 def read(data: bytes) -> Shipped:
@@ -35,21 +39,41 @@ def read(data: bytes) -> Shipped:
         return Shipped(line + b"\n", None, None, None, malformed=True)
     try:
         record, _ = DECODE(line.decode("utf-8", "surrogateescape"))
-    except ValueError:
+        return _shipped(record)
+    except (ValueError, RecursionError):  # nested deeper than any shipper nests
         return Shipped(line + b"\n", None, None, None, malformed=True)
-    text = _of(record, MESSAGE)
-    if text is None:
+
+
+def _shipped(record: dict[str, object]) -> Shipped:
+    data = _message(record)
+    if data is None:
         return Shipped(b"\n", None, None, None, malformed=True)
-    key = record.get("uuid")
+    key, number = record.get("uuid"), record.get("seq")
+    if isinstance(number, str):
+        number = int(number) if NUMBER(number) else None
     return Shipped(
-        _bytes(text) + b"\n",
+        log_bytes(data) + b"\n",
         _of(record, FILE),
         _of(record, HOST),
         key if isinstance(key, str) and key else None,
+        number=number if type(number) is int else None,
     )
 
 
+def _message(record: dict[str, object]) -> bytes | None:
+    """Byte for byte where the shipper can do that (syslog-ng writes bytes that are no UTF-8 as
+    `\\xNN`, like the text of that look), else as the text of the JSON."""
+    exact = record.get("msg64")
+    if isinstance(exact, str):
+        return binascii.a2b_base64(exact, strict_mode=True)
+    text = _of(record, MESSAGE)
+    return None if text is None else _bytes(text)
+
+
 def _of(record: dict[str, object], names: tuple[str, ...]) -> str | None:
+    value = record.get(names[0])
+    if isinstance(value, str) and value:  # as our own configurations have it: nearly always
+        return value
     for name in names:
         value = record.get(name)
         if isinstance(value, str) and value:
@@ -66,9 +90,13 @@ def _of(record: dict[str, object], names: tuple[str, ...]) -> str | None:
 
 def _bytes(text: str) -> bytes:
     try:
-        data = text.encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half of a surrogate pair, by an escape
-        data = text.encode("utf-8", "replace")
+        return text.encode("utf-8", "replace")
+
+
+def log_bytes(data: bytes) -> bytes:
+    """The bytes of a line as they stood in the log, from what a syslog daemon calls a message."""
     # rsyslog's MSG begins with the space that stood behind the syslog tag; in front of a time
     # stamp of the kernel it is that and nothing of the kernel's.
     return data[1:] if data.startswith(b" [") else data

@@ -20,12 +20,13 @@ from tocsin.watch.alarms import Alarm
 from tocsin.watch.loop import Loop
 from tocsin.watch.streams import Stream, Streams
 
-__all__ = ["JOURNALLED", "Answer", "Confirm", "Enrich", "Shipper", "Silent"]
+__all__ = ["JOURNALLED", "Answer", "Confirm", "Enrich", "Shipper", "Silent", "enriched"]
 
 CHUNK = 1 << 18
 LONGEST = 1 << 20  # bytes of a line; a longer one is taken in pieces, and counted
 STREAMS = 10000
 TOGETHER = 0.01  # seconds of lines before others have their turn
+DRAINING = 5.0  # seconds for what is in the pipe when told to stop
 JOURNALLED = "\x01shipper"  # in the journal: no name of a stream begins so
 
 
@@ -85,14 +86,15 @@ class Enrich:
         reply: dict[str, object] = {}
         incidents = [alarm for alarm in found if not alarm.is_note]
         if incidents:
-            reply = {"$!": {"tocsin": [_enriched(alarm) for alarm in incidents]}}
+            reply = {"$!": {"tocsin": [enriched(alarm) for alarm in incidents]}}
         _write(json.dumps(reply).encode("ascii") + b"\n")
 
     def refused(self, reason: str) -> None:
         self.taken()
 
 
-def _enriched(alarm: Alarm) -> dict[str, object]:
+def enriched(alarm: Alarm) -> dict[str, object]:
+    """What is added to a message in which an incident ended."""
     wire = alarm.wire
     return {
         "uid": alarm.uid,
@@ -124,28 +126,45 @@ class Shipper:
         self._ended = ended
         self._rest = b""
         self._at_end = False
+        self._complained = False
         self._poll = select.poll()
+        # After another run: the next number says what was lost between. Also in the journal, which
+        # is replayed behind the state that a run began with.
+        self._resumed = True
         self._last: bytes | None = None  # the last line kept
         self._known: str | None = None  # what the last line of an earlier run is known by
+        # The shipper's own number of the last line; none where nothing was on its way at the end.
+        self._number: int | None = None
         self._first = True
         self._by_key: dict[tuple[str | None, str | None], Stream] = {}
+        # Read, and not yet fed: a feed for each line would cost more than the line.
+        self._ahead: dict[Stream, list[bytes]] = {}
 
     def prepare(self, streams: Streams) -> None:
         """Before the journal is replayed into `replay`."""
         self._streams = streams
         self._main = streams.open(f"{self.name}#last", replays=True)
-        self._main.where = self._key_of_last
-        self._known = self._main.position
+        self._main.where = self._place
+        if isinstance(self._main.position, int):
+            self._number = self._main.position
+        else:
+            self._known = self._main.position
 
-    def replay(self, line: bytes) -> None:
-        self._last = line
+    def replay(self, data: bytes) -> None:
+        for line in data.split(b"\n"):
+            self._last = line
+            self._take(read(line))
         self._main.moved()
-        self._take(read(line))
+        self._feed()
+
+    def _place(self) -> str | int | None:
+        return self._key_of_last() if self._answer.asks else self._number
 
     def _key_of_last(self) -> str | None:
         return self._known if self._last is None else _key(self._last)
 
     def start(self, loop: Loop, streams: Streams) -> None:
+        self._resumed = True
         self._loop = loop
         self._file = stat.S_ISREG(os.fstat(0).st_mode)
         if self._file:
@@ -153,52 +172,66 @@ class Shipper:
         else:
             loop.on_readable(0, self._read)
             self._poll.register(0, select.POLLIN)
-            if self._answer.asks:
-                os.set_blocking(0, False)
         self._answer.ready()
+
+    def drain(self) -> None:
+        """Told to stop: what a shipper that gets no answers has written already is lost if it is
+        not read. Who gets answers sends it again."""
+        if self._answer.asks or self._file:
+            return
+        until = self._loop.clock() + DRAINING
+        while not self._at_end and self._poll.poll(0) and self._loop.clock() < until:
+            self._read_once()
+        self._feed()
+        self._number = None
+        self._main.moved()
 
     def _read(self) -> None:
         self._read_once()
-        if not self._answer.asks or self._file:
-            return
-        # Who waits for an answer sends the next line at once: a round of the loop for each would
-        # cost more than the line.
-        until = self._loop.now + TOGETHER
-        while not self._at_end and self._loop.clock() < until:
-            if not self._read_once() and not self._poll.poll(1):
-                return
+        if self._answer.asks and not self._file:
+            # Who waits for an answer sends the next line at once: a round of the loop for each
+            # would cost more than the line.
+            until = self._loop.now + TOGETHER
+            while not self._at_end and self._loop.clock() < until and self._poll.poll(1):
+                self._read_once()
+        self._feed()
+        if self._file and not self._at_end:
+            self._loop.soon(self._read)
 
-    def _read_once(self) -> bool:
-        try:
-            data = os.read(0, CHUNK)
-        except BlockingIOError:
-            return False
+    def _read_once(self) -> None:
+        data = os.read(0, CHUNK)
         if not data:
             self._end()
-            return True
+            return
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
-        for line in lines:
-            self._line(line)
+        if self._answer.asks:
+            for line in lines:
+                self._line(line)
+        elif lines:
+            self._lines(lines)
         if len(self._rest) > LONGEST:
             # Not confirmed before its end: it is one line of the shipper's.
             self._take(Shipped(self._rest[:LONGEST], None, None, None, malformed=True))
             self._rest = self._rest[LONGEST:]
-        if self._file:
-            self._loop.soon(self._read)
-        return True
 
     def _end(self) -> None:
         self._at_end = True
         if self._rest:
-            self._line(self._rest)
-            self._rest = b""
+            rest, self._rest = self._rest, b""
+            if self._answer.asks:
+                self._line(rest)
+            else:
+                self._lines([rest])
+        self._feed()
         if not self._file:
             self._loop.forget(0)
         self._ended()
 
     def _line(self, line: bytes) -> None:
+        """A line that is answered."""
         if self._keep is None:
             self._take(read(line))
+            self._feed()  # the answer may have what ended in it
             self._answer.taken()
             return
         if self._first:
@@ -217,26 +250,66 @@ class Shipper:
         self._main.moved()
         self._take(read(line))
 
+    def _lines(self, lines: list[bytes]) -> None:
+        """Lines that nobody asks after."""
+        if self._keep is not None:
+            try:
+                self._keep(JOURNALLED, b"\n".join(lines))
+            except OSError as error:
+                # There is no shipper to give them back to: read, though a crash may lose them.
+                if not self._complained:
+                    self._streams.complain(f"{self.name}: cannot keep lines: {error.strerror}")
+                self._complained = True
+            self._last = lines[-1]
+            self._main.moved()
+        for line in lines:
+            self._take(read(line))
+
     def _take(self, shipped: Shipped) -> None:
         self.lines += 1
-        if shipped.malformed:
+        line, file, host, _, malformed, number = shipped
+        if malformed:
             self._streams.malformed[self.name] += 1
-        key = shipped.file, shipped.host
-        stream = self._by_key.get(key)
+        if number is not None:
+            if self._resumed:
+                self._resumed = False
+                if self._number is not None and number > self._number + 1:
+                    self._missed(number - self._number - 1)
+            self._number = number
+        stream = self._by_key.get((file, host))
         if stream is None:
-            if len(self._by_key) >= STREAMS:
-                self._streams.close(self._by_key.pop(next(iter(self._by_key))))
-            name = shipped.file or "-"
-            # Its own bytes are kept by this source, with what they are known by.
-            stream = self._streams.open(
-                f"{self.name}:{shipped.host or ''}:{name}",
-                shipped.file,
-                replays=True,
-                host=shipped.host,
-            )
-            stream.origin = f"{stream.name}@{stream.began:.6f}"
-            self._by_key[key] = stream
-        stream.feed(shipped.line)
+            stream = self._open(file, host)
+        ahead = self._ahead.get(stream)
+        if ahead is None:
+            self._ahead[stream] = [line]
+        else:
+            ahead.append(line)
+
+    def _feed(self) -> None:
+        if self._ahead:
+            for stream, lines in self._ahead.items():
+                stream.feed(b"".join(lines))
+            self._ahead.clear()
+
+    def _open(self, file: str | None, host: str | None) -> Stream:
+        if len(self._by_key) >= STREAMS:
+            self._feed()
+            self._streams.close(self._by_key.pop(next(iter(self._by_key))))
+        # Its own bytes are kept by this source, with what they are known by.
+        stream = self._streams.open(
+            f"{self.name}:{host or ''}:{file or '-'}", file, replays=True, host=host
+        )
+        stream.origin = f"{stream.name}@{stream.began:.6f}"
+        self._by_key[file, host] = stream
+        return stream
+
+    def _missed(self, count: int) -> None:
+        """Numbers between the last line of a tocsin that was killed and the first that came to
+        this one: lines lost in its pipe, and messages that were for others. Nobody knows whose."""
+        self._feed()
+        for stream in self._streams:
+            stream.flush()
+        self._streams.missed(self.name, "at most so many lines, on their way in a kill", count)
 
 
 def _key(line: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import math
 import os
 import selectors
 import signal
@@ -93,12 +94,19 @@ class Loop:
             self.round()
 
     def round(self) -> None:
-        ready = self._selector.select(self._patience())
+        self.turn(self.wait())
+
+    def wait(self) -> list[selectors.SelectorKey]:
+        """Until there is something to do; what is readable or writable."""
+        return [key for key, _ in self._selector.select(self._patience())]
+
+    def turn(self, ready: Iterable[selectors.SelectorKey] = ()) -> None:
+        """Do it."""
         self.now = self.clock()
         soon, self._soon = self._soon, []
         for call in soon:
             call()
-        for key, _ in ready:
+        for key in ready:
             # An earlier callback of this round may have forgotten this one.
             if self._selector.get_map().get(key.fd) is not None:
                 key.data()
@@ -112,6 +120,11 @@ class Loop:
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
+
+    @property
+    def due(self) -> float:
+        """When the next timer is."""
+        return self._timers[0][0] if self._timers else math.inf
 
     def _patience(self) -> float | None:
         if self._soon or self._stopped:

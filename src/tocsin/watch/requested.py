@@ -16,43 +16,26 @@ from tocsin.watch.maintenance import Maintenance, Window
 
 __all__ = ["Requests", "shown"]
 
-# Words in a report, and functions in its trace, that only a request by magic key leaves there.
-CRASH, RESET, KILL = (
-    "sysrq: Trigger a crash", "sysrq: Resetting", "sysrq: Manual OOM execution",
-)  # fmt: skip
-WORDS = (
-    (b"sysrq triggered crash", CRASH),
-    (b"Trigger a crash", CRASH),
-    (b"sysrq: Resetting", RESET),
-    (b"SysRq : Resetting", RESET),
-    (b"Manual OOM execution", KILL),
-)
-FUNCTIONS = {"sysrq_handle_crash": CRASH, "moom_callback": KILL}
 # What the OOM killer says of the memory that was wanted, when nobody wanted any.
 ORDER_OF_A_KILL = -1
 STOP, START = "boot.stop", "boot.kernel-start"
 # A machine that is too hot stops in an orderly way, and nobody asked for it.
 UNASKED = "hardware.thermal"
+KILL = "memory.oom"  # asked for or not, the machine goes on
 REMEMBERED = 10000  # machines
 
 
 def shown(incident: Incident) -> str | None:
-    """What in the report itself shows that it was asked for."""
+    """What in the report itself shows that it was asked for, and how."""
     if incident.confidence == "unverified":
         return None
-    for line in incident.lines:
-        for words, reason in WORDS:
-            if words in line:
-                return reason
-    # A leftover on the stack says what was called once, not what led here.
-    path = [frame.function for frame in incident.frames if frame.reliable]
-    for function in (incident.fields.get("function"), *path):
-        if function in FUNCTIONS:
-            return FUNCTIONS[str(function)]
-    if incident.kind == "memory.oom" and incident.fields.get("order") == ORDER_OF_A_KILL:
-        return KILL
+    fields = incident.fields
+    if "requested" in fields:
+        return f"by {fields['requested']}"
+    if incident.kind == KILL and fields.get("order") == ORDER_OF_A_KILL:
+        return "by sysrq"
     if incident.rule == STOP:
-        return " ".join(filter(None, ("orderly stop:", str(incident.fields.get("reason", "")))))
+        return "by sysrq" if fields.get("reason") == "Resetting" else "an orderly stop"
     return None
 
 
@@ -128,7 +111,7 @@ class Requests:
             self._remember(machine, None)
         elif reason is not None and incident.rule == STOP and stopped is None:
             return None
-        elif reason is not None and reason != KILL:
+        elif reason is not None and incident.kind != KILL:
             self._remember(machine, reason)
         return reason
 

@@ -339,6 +339,13 @@ class Streams:
                 stream.restore(saved)
         return stream
 
+    def missed(self, name: str, reason: str, records: int) -> None:
+        """A gap in a source of many streams, of which nobody knows whose it is."""
+        self.report(
+            alarms.gap(name, None, self.wall(), reason, offset=0, lost_records=records)
+        )
+        self.gaps += 1
+
     def close(self, stream: Stream) -> None:
         """It ended: report what is open, and forget it."""
         stream.flush()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import resource
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from tocsin.classify.blame import Blame
 from tocsin.rules.loader import Ruleset
 from tocsin.scanner import shared_blame
 from tocsin.sinks.prometheus import Family
@@ -124,21 +124,11 @@ class Watcher:
             source.start(self.loop, self.streams)
         # Where each stream begins is known before the first byte of it can be lost.
         self.outbox.checkpoint(self.streams.dirty)
-        self._prepare(shared_blame(self.streams.rules))
+        # Compiled when first needed, which would be when there is something to tell. By a thread,
+        # for it takes a while, in which consoles want to be read.
+        blame = shared_blame(self.streams.rules)
+        threading.Thread(target=blame.prepare, name="tocsin blame", daemon=True).start()
         tell_starter("READY=1")
-
-    def _prepare(self, blame: Blame) -> None:
-        """Blame profiles are compiled when first needed, which would be when there is something
-        to tell; so it is done before, one in each round of the loop."""
-        names = blame.names
-
-        def turn() -> None:
-            blame.profile(names.pop())
-            if names:
-                self.loop.soon(turn)
-
-        if names:
-            self.loop.soon(turn)
 
     def run(self) -> None:
         """Until a signal, the end of every source, or of who reads the output."""
@@ -147,6 +137,10 @@ class Watcher:
         self.finish()
 
     def finish(self) -> None:
+        for source in self._sources:
+            drain = getattr(source, "drain", None)
+            if drain is not None:
+                drain()
         if self.store is None:
             # With a state directory the open reports go on after the restart.
             for stream in list(self.streams):
