@@ -99,8 +99,8 @@ def test_what_tells_faults_apart_is_in_the_signature(one, other):
          "IP: [<ffffffff81234567>] ring_push+0x2b/0x90\n",
          "BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
          "RIP: 0010:ring_push.constprop.0+0x2b/0x90\n"),
-        ("INFO: task dd:41 blocked for more than 120 seconds.\nCall Trace:\n thing_wait+0x1/0x2\n",
-         "INFO: task tar:7 blocked for more than 241 seconds.\nCall Trace:\n thing_wait+0x3/0x9\n"),
+        ("INFO: task dd:41 blocked for more than 120 seconds.\nCall Trace:\n thing_take+0x1/0x2\n",
+         "INFO: task tar:7 blocked for more than 241 seconds.\nCall Trace:\n thing_take+0x3/0x9\n"),
         ("blk_update_request: I/O error, dev sda, sector 8\n",
          "I/O error, dev sda, sector 4096 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2\n"),
         ("Out of memory: Kill process 41 (java) score 9 or sacrifice child\n",

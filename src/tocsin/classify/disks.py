@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-KINDS = ("storage.", "filesystem", "boot")
+KINDS = ("storage.", "filesystem", "boot", "kernel.panic")
 # Discs that are numbered by letters; what follows the letters is a partition.
 LETTERED = re.compile(r"(?P<disk>(?:sd|hd|vd|xvd|ubd|dasd)[a-z]+)\d*\Z")
 # Discs that are numbered by numbers; a partition is set off by a `p`. A name of an nvme namespace
