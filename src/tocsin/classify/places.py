@@ -9,12 +9,12 @@ from collections.abc import Iterator
 # nothing about the kernel.
 PC_MARKS = (
     "IP: ", "RIP  [", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc ", "ERA: ", "TPC: <",
-    "Krnl PSW",
+    "Krnl PSW", "IAOQ[0]: ",
 )  # fmt: skip
 PC = re.compile(
     r"^\s*(?:RIP:? +(?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
     r"|IP: (?:\[<\w+>\] )?|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] "
-    r"|epc *: (?:\w+ : |[0-9a-f]{8,} )?|ERA: [0-9a-f]+ |TPC: <"
+    r"|epc *: (?:\w+ : |[0-9a-f]{8,} )?|ERA: [0-9a-f]+ |TPC: <|IAOQ\[0\]: "
     r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<][^\s+)]*)\+0x"
     r"(?:[0-9a-f]+/0x[0-9a-f]+ \[(?P<module>\w+))?"
 )
