@@ -106,6 +106,14 @@ def test_the_end_tells_what_is_open(parser, tmp_path):
     assert [wire["body"] for wire in wires(tmp_path / "found")] == ["Out of memory: killed mysqld1"]
 
 
+def test_it_can_begin_again(parser, rules, tmp_path):
+    parser.parse(message(oom(1)[:-1]))
+    parser.deinit()
+    parser.init({"rules": rules, "builtin": "no", "idle": "0.2", "output": str(tmp_path / "found")})
+    parser.parse(message(oom(2)[:-1]))
+    until(lambda: len(wires(tmp_path / "found")) == 2)
+
+
 def test_a_full_disc_drops_no_message(rules, capfd):
     parser = Parser()
     options = {"rules": rules, "builtin": "no", "output": "/dev/full"}
@@ -233,6 +241,28 @@ def test_the_parser_in_the_real_one(with_python, run, rules, tmp_path):
     assert [wire["body"] for wire in wires(tmp_path / "output")] == [
         "Out of memory: killed mysqld1", "I/O error on sda",
     ]  # fmt: skip
+
+
+def test_a_configuration_loaded_again(with_python, run, rules, tmp_path):
+    daemon = run(with_python, "parser.conf", [
+        ("/var/log/tocsin.jsonl", tmp_path / "output"),
+        ("/var/log/tocsin.log", tmp_path / "found"),
+        ('"idle" "2"', f'"idle" "0.3" "rules" "{rules}" "builtin" "no"'),
+    ])  # fmt: skip
+    log = tmp_path / "consoles" / "vm17.log"
+    for number in (1, 2):
+        append(log, oom(number))
+        until(lambda n=number: len(wires(tmp_path / "output")) == n)
+        if number == 1:
+            # One that is no good, so the old one goes on; then a good one.
+            good = (tmp_path / "conf").read_text()
+            for text in (good.replace('"idle"', '"idol"'), good):
+                (tmp_path / "conf").write_text(text)
+                before = (tmp_path / "errors").read_text()
+                daemon.process.send_signal(signal.SIGHUP)
+                until(lambda b=before: len((tmp_path / "errors").read_text()) > len(b))
+                time.sleep(0.5)
+    assert daemon.stop()[0] == 0
 
 
 def test_an_option_that_is_none_refuses_the_configuration(with_python, run):
