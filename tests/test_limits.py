@@ -132,7 +132,8 @@ def test_limit_folds(count):
 
 def test_the_mildest_makes_room():
     # A word is a notice here, a line that is down an error: a flood of words leaves its story whole.
-    log = b"DOWN sda\n" + b"".join(b"%c ABAB\n" % n * 2 for n in range(97, 123)) + b"DOWN sda\n"
+    words = b"".join(b"%c ABAB\n" % letter * 2 for letter in range(97, 123))
+    log = b"DOWN sda\n" + words + b"DOWN sda\n"
     mild = RULES.replace("id = 't.word'\nkind = 'x.trouble'\nseverity = 'err'",
                          "id = 't.word'\nkind = 'x.trouble'\nseverity = 'notice'")  # fmt: skip
     assert mild != RULES
