@@ -114,9 +114,13 @@ def test_an_incident_can_be_read_whole(path):
 def test_an_incident_is_found_again_from_its_start(path):
     """What stands before an incident is not needed to see it, unless it says whose line it is."""
     log = read(path)
-    for incident in tocsin.scan(log):
+    incidents = tocsin.scan(log)
+    for incident in incidents:
         if incident.severity > tocsin.Severity.WARNING:
             continue
+        if any(i.start < incident.start < i.end and i.spans != incident.spans for i in incidents
+               if i.kind == incident.kind):  # fmt: skip
+            continue  # two reports at once: the other one's lines are known by its beginning
         again = [i for i in tocsin.scan(log[incident.start :]) if i.start == 0]
         assert (incident.kind, incident.title) in [(i.kind, i.title) for i in again]
 
