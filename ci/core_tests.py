@@ -18,7 +18,7 @@ from tocsin._core import automaton
 LEFT_OUT = (
     "test_cli_*", "test_docs.py", "test_layers.py", "test_packaging.py", "test_rule_errors.py",
     "test_sinks_*", "test_sources_*", "test_watch_*", "test_adapter*", "test_check.py",
-    "test_lab.py", "test_syslogng.py",
+    "test_lab.py", "test_syslogng.py", "test_bad_input.py",
 )  # fmt: skip
 
 tested = Path(os.environ["TOCSIN_TESTED"])

@@ -163,7 +163,7 @@ def test_only_an_automaton_is_one(lines):
 # -- versions and misuse -----------------------------------------------------------------------
 
 
-def compile_against(folder, header):
+def compile_against(folder, header, **environment):
     """tap.c against another header, imported by an interpreter of its own: what that says."""
     (folder / "other").mkdir()
     (folder / "other" / "tocsin.h").write_text(header)
@@ -172,11 +172,18 @@ def compile_against(folder, header):
         "from setuptools import Extension, setup\n"
         "setup(name='tap', ext_modules=[Extension('tap', ['tap.c'], include_dirs=['other'])])\n"
     )
-    build(folder)
+    build(folder, **environment)
     return subprocess.run(
         [sys.executable, "-c", "import tap"], cwd=folder, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)}, timeout=60, check=False,
     )  # fmt: skip
+
+
+def test_the_limited_api_of_python_is_enough(tmp_path):
+    done = compile_against(
+        tmp_path, HEADER.read_text(), CFLAGS="-DPy_LIMITED_API=0x030B0000 -Werror"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_extension_of_another_version_says_so(tmp_path):

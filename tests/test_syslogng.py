@@ -17,6 +17,7 @@ from tests import peers
 from tests.cli_program import CLEAN_ENVIRONMENT, PROGRAM, RULES
 from tests.watch_program import append, disk, oom, until, wires
 from tocsin.syslogng import Parser
+from tocsin.watch.store import Store
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "syslog-ng"
@@ -103,6 +104,14 @@ def test_the_end_tells_what_is_open(parser, tmp_path):
     parser.parse(message(oom(1)[:-1]))
     parser.deinit()
     assert [wire["body"] for wire in wires(tmp_path / "found")] == ["Out of memory: killed mysqld1"]
+
+
+def test_it_can_begin_again(parser, rules, tmp_path):
+    parser.parse(message(oom(1)[:-1]))
+    parser.deinit()
+    parser.init({"rules": rules, "builtin": "no", "idle": "0.2", "output": str(tmp_path / "found")})
+    parser.parse(message(oom(2)[:-1]))
+    until(lambda: len(wires(tmp_path / "found")) == 2)
 
 
 def test_a_full_disc_drops_no_message(rules, capfd):
@@ -234,6 +243,28 @@ def test_the_parser_in_the_real_one(with_python, run, rules, tmp_path):
     ]  # fmt: skip
 
 
+def test_a_configuration_loaded_again(with_python, run, rules, tmp_path):
+    daemon = run(with_python, "parser.conf", [
+        ("/var/log/tocsin.jsonl", tmp_path / "output"),
+        ("/var/log/tocsin.log", tmp_path / "found"),
+        ('"idle" "2"', f'"idle" "0.3" "rules" "{rules}" "builtin" "no"'),
+    ])  # fmt: skip
+    log = tmp_path / "consoles" / "vm17.log"
+    for number in (1, 2):
+        append(log, oom(number))
+        until(lambda n=number: len(wires(tmp_path / "output")) == n)
+        if number == 1:
+            # One that is no good, so the old one goes on; then a good one.
+            good = (tmp_path / "conf").read_text()
+            for text in (good.replace('"idle"', '"idol"'), good):
+                (tmp_path / "conf").write_text(text)
+                before = (tmp_path / "errors").read_text()
+                daemon.process.send_signal(signal.SIGHUP)
+                until(lambda b=before: len((tmp_path / "errors").read_text()) > len(b))
+                time.sleep(0.5)
+    assert daemon.stop()[0] == 0
+
+
 def test_an_option_that_is_none_refuses_the_configuration(with_python, run):
     daemon = run(with_python, "parser.conf", [('"idle" "2"', '"idol" "2"')])
     assert daemon.process.wait(30) != 0
@@ -273,7 +304,8 @@ def test_a_program_gets_every_byte_and_all_at_the_end(syslog_ng, run, program, r
     log = tmp_path / "consoles" / "vm17.log"
     append(log, QUIET + b"\n" + odd + b"\n")
     until(lambda: bodies(tmp_path / "out"))
-    append(log, b"".join(disk(f"d{number}") for number in range(500)))
+    rest = b"".join(disk(f"d{number}") for number in range(500))
+    append(log, rest)
     until(lambda: len(bodies(tmp_path / "out")) > 100)
     code, errors = daemon.stop()
     assert code == 0, errors
@@ -288,7 +320,11 @@ def test_a_program_gets_every_byte_and_all_at_the_end(syslog_ng, run, program, r
     # Offsets count every byte in front.
     assert first["tocsin.offset.start"] == len(QUIET) + 1
     assert second["tocsin.offset.start"] == len(QUIET) + 1 + len(odd) + 1
-    assert len(bodies(tmp_path / "out")) == 501
+    # What is open is kept and not told: the state says how far was read.
+    store = Store(str(tmp_path / "state"))
+    [offset] = [saved.offset for saved in store.streams() if saved.path == str(log)]
+    store.close()
+    assert offset == len(QUIET) + 1 + len(odd) + 1 + len(rest)
     assert not [wire for wire in wires(tmp_path / "out") if wire["event_name"] == "tocsin.gap"]
 
 

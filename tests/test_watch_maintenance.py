@@ -187,7 +187,9 @@ def test_the_same_on_an_older_kernel_and_a_kill_by_magic_key():
         ("BUG: unable to handle kernel NULL pointer dereference in sysrq_handle_crash",
          "by sysrq"),
     ]  # fmt: skip
-    assert [why for _, why in marked(KILL)] == ["by sysrq"]
+    assert marked(KILL) == [
+        ("Out of memory killer requested by sysrq: killed sleep", "by sysrq"),
+    ]
     assert marked(KILL.replace("=-1", "=0"))[0][1] == ""
 
 

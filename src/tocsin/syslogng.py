@@ -47,8 +47,6 @@ class Parser:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closing = False
 
     def init(self, options: dict[str, str] | None = None) -> bool:
         """syslog-ng refuses its configuration when this raises, and says what was raised."""
@@ -67,6 +65,9 @@ class Parser:
         self._least = _severity(given.get("min-severity", "debug"))
         self._output: FileSink | None = None
         self._failing = False
+        # Set here: a configuration that is refused has its predecessor begin again.
+        self._thread: threading.Thread | None = None
+        self._closing = False
         if path := given.get("output"):
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             self._output = FileSink(fd, json_line, path)

@@ -57,3 +57,7 @@ cdef inline bint is_hex(uint8_t c) noexcept nogil:
 
 cdef inline bint is_word(uint8_t c) noexcept nogil:
     return 48 <= c <= 57 or 97 <= c <= 122 or 65 <= c <= 90 or c == 95
+
+
+cdef inline bint is_upper(uint8_t c) noexcept nogil:
+    return 65 <= c <= 90

@@ -264,19 +264,31 @@ cdef void verify_pairs(const prefilter_t *filter, const uint8_t *data, size_t le
         out.used += same
 
 
+cdef inline uint64_t word_of(const prefilter_t *filter, const uint8_t *data, size_t length,
+                             size_t at, bint inside) noexcept nogil:
+    """As word_at; `inside`: the eight bytes are known to be there."""
+    cdef uint64_t word
+    if not inside:
+        return word_at(data, length, at, filter.fold)
+    memcpy(&word, data + at, 8)
+    return fold_bytes(word) if filter.fold else word
+
+
 cdef size_t screen_windows(const prefilter_t *filter, const uint8_t *data, size_t length, size_t lo,
-                           const uint16_t *ends, size_t count, uint32_t *kept) noexcept nogil:
+                           const uint16_t *ends, size_t count, bint inside,
+                           uint32_t *kept) noexcept nogil:
     """The first look. Reads nothing but text and 8 KB of bits; keeps end and width."""
-    cdef size_t i, found = 0
+    cdef size_t i, found = 0, at = lo - filter.reach
     cdef uint64_t word
     cdef uint32_t h, k, widths = filter.widths
+    cdef const uint8_t *screen = filter.screen
     for i in range(count):
-        word = word_at(data, length, lo + ends[i] - filter.reach, filter.fold)
+        word = word_of(filter, data, length, at + ends[i], inside)
         # Most sets of literals have one width of windows, or two.
         for k in range(widths):
             h = hash_bytes(word & filter.width_masks[k])
             kept[found] = <uint32_t> ends[i] | (k << 16)
-            found += (filter.screen[h >> (32 - SCREEN_BITS + 3)]
+            found += (screen[h >> (32 - SCREEN_BITS + 3)]
                       >> ((h >> (32 - SCREEN_BITS)) & 7)) & 1
     return found
 
@@ -284,30 +296,35 @@ cdef size_t screen_windows(const prefilter_t *filter, const uint8_t *data, size_
 cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, size_t lo,
                  size_t hi, size_t count, const uint16_t *ends, hits_t *out) noexcept nogil:
     cdef size_t i, at, place, kept, used = 0, most, cost, before = out.used
+    cdef size_t reach = filter.reach, back = KEY_BYTES - filter.span
     cdef uint64_t ahead, behind
     cdef uint32_t k, e, end
+    cdef int shift = filter.head_shift
+    cdef const uint32_t *heads = filter.heads
     cdef const uint32_t *head
+    cdef const entry_t *entries = filter.entries
     cdef const entry_t *entry
     cdef uint32_t[GO * MOST_SPAN] windows
     cdef pair_t[MOST_PAIRS] pairs
+    # Whether no word of this block reaches beyond the data. Ends may lie 63 beyond `hi`.
+    cdef bint inside = lo >= reach + KEY_BYTES and hi + 63 + 8 <= length
     most = (hi - lo) * filter.most_ns // 1024 + 1000
     cost = count * CANDIDATE_NS
     at = 0
     while at < count and cost <= most:
         kept = screen_windows(filter, data, length, lo, ends + at, min(count - at, <size_t> GO),
-                              windows)
-        at += GO
+                              inside, windows)
         cost += kept * SURVIVOR_NS
         for i in range(kept):
-            place = lo + (windows[i] & 0xFFFF) - filter.reach
+            place = lo + (windows[i] & 0xFFFF) - reach
             k = windows[i] >> 16
             # A window that begins before the data has wrapped around.
-            if unlikely(place >= length or place + filter.reach >= hi):
+            if unlikely(place >= length or place + reach >= hi):
                 continue
-            ahead = word_at(data, length, place, filter.fold)
+            ahead = word_of(filter, data, length, place, inside)
             # Before the data's first byte it wraps around, and reads as zeros.
-            behind = word_at(data, length, place - (KEY_BYTES - filter.span), filter.fold)
-            head = &filter.heads[hash_bytes(ahead & filter.width_masks[k]) >> filter.head_shift]
+            behind = word_of(filter, data, length, place - back, inside)
+            head = &heads[hash_bytes(ahead & filter.width_masks[k]) >> shift]
             e = head[0]
             end = head[1]
             # Once even if there is none: what is known too late is not asked.
@@ -316,12 +333,14 @@ cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, 
                     verify_pairs(filter, data, length, pairs, used, out)
                     cost += used * PAIR_NS
                     used = 0
-                entry = &filter.entries[e]
+                entry = &entries[e]
                 pairs[used].place = place
                 pairs[used].entry = entry
                 used += (
                     (e < end) & (entry.width == k)
-                    & (((behind if entry.before else ahead) & entry.mask) == entry.want)
+                    # One of the two words, chosen without a branch.
+                    & (((ahead ^ ((ahead ^ behind) & (0 - <uint64_t> entry.before))) & entry.mask)
+                       == entry.want)
                 )
                 e += 1
                 if e >= end:
@@ -329,6 +348,10 @@ cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, 
         verify_pairs(filter, data, length, pairs, used, out)
         cost += used * PAIR_NS
         used = 0
+        at += GO
+        # As dense as so far, the rest would cost too much: better known now than then.
+        if at < count and count * CANDIDATE_NS + (cost - count * CANDIDATE_NS) * count // at > most:
+            cost = most + 1
     if cost > most:
         out.used = before
         return False

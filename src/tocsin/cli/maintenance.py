@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import re
-import shutil
 import sys
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tocsin.cli.options import duration
 from tocsin.cli.problems import CLEAN, FAILED, complain
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tocsin.watch.maintenance import Window
 
 __all__ = ["add", "run"]
 
 EPILOG = """\
 tocsin maintenance FILE                                  what is planned and what is in force
-tocsin maintenance FILE --for 2h --reason "CHG-7: reboots"   two hours from now on
+tocsin maintenance FILE --for 2h --reason "CHG-7: boot"  two hours from now on
 tocsin maintenance FILE --end                            what is in force ends now
 
 FILE is TOML, and may be written by hand:
@@ -86,6 +84,8 @@ def add(
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from datetime import datetime
+
     from tocsin.cli.choose import kinds_of
     from tocsin.cli.rulesets import load
     from tocsin.watch.maintenance import BadWindows, parse
@@ -133,6 +133,9 @@ def _read(path: str) -> str:
 
 def _write(path: str, text: str) -> None:
     """Whole or not at all: a tocsin may read it at any moment."""
+    import contextlib
+    import shutil
+
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "x", encoding="utf-8", newline="") as file:
@@ -147,6 +150,8 @@ def _write(path: str, text: str) -> None:
 
 
 def _with(text: str, arguments: argparse.Namespace, now: datetime) -> str:
+    from datetime import datetime
+
     begin = arguments.begin or now
     end = arguments.until or datetime.fromtimestamp(
         begin.timestamp() + arguments.length, begin.tzinfo
@@ -187,6 +192,8 @@ def _ended(
 
 def _quoted(text: str) -> str:
     """A basic string of TOML: that of JSON, but for one byte."""
+    import json
+
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -205,10 +212,14 @@ def _show(windows: tuple[Window, ...]) -> None:
 
 
 def _local(moment: float) -> str:
+    from datetime import datetime
+
     return datetime.fromtimestamp(moment).astimezone().isoformat(" ", "seconds")
 
 
 def _moment(text: str) -> datetime:
+    from datetime import datetime
+
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError:

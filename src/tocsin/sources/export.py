@@ -14,6 +14,8 @@ __all__ = ["Entries", "Entry", "as_lines"]
 
 MOST = 64 << 20  # bytes of one entry; journald takes no larger ones
 
+DIGITS = 20  # of 64 bits
+
 Entry = dict[bytes, bytes]
 
 
@@ -90,7 +92,7 @@ def as_lines(entry: Entry) -> bytes:
     head = level + _moment(entry) + _word(entry.get(b"_HOSTNAME", b"localhost")) + b" "
     if kernel:
         head += b"kernel: "
-        if monotonic.isdigit():
+        if monotonic.isdigit() and len(monotonic) <= DIGITS:
             seconds, usec = divmod(int(monotonic), 1_000_000)
             head += b"[%5d.%06d] " % (seconds, usec)
     else:

@@ -23,7 +23,8 @@ __all__ = ["Kmsg", "Record", "as_line", "parse", "unescaped"]
 BUFFER = 16384  # a record is at most 8 KiB in every kernel so far
 ROUND = 1000  # records before others have their turn
 HEADER = re.compile(
-    rb"(?:(?P<release>\d[^,;\s]*),)?(?P<priority>\d+),(?P<sequence>\d+),(?P<usec>\d+),"
+    # 64 bits have 20 digits. Anybody can send longer ones, which Python would refuse to read.
+    rb"(?:(?P<release>\d[^,;\s]*),)?(?P<priority>\d{1,9}),(?P<sequence>\d{1,20}),(?P<usec>\d{1,20}),"
     rb"(?P<flags>[^,;]*)(?P<more>(?:,[^,;]*)*);"
 )
 ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")

@@ -146,6 +146,9 @@ class NetconsoleUdp(Listener):
 
     def datagram(self, sender: str, data: bytes) -> None:
         self._netconsole.datagram(sender, data, self._loop.now)
+        if self._netconsole.malformed:
+            self._streams.malformed[self._name] += self._netconsole.malformed
+            self._netconsole.malformed = 0
 
     def _due(self) -> None:
         self._timer = None

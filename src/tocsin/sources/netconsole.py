@@ -15,7 +15,8 @@ from tocsin.sources.kmsg import Record, as_line, parse, unescaped
 
 __all__ = ["WINDOW", "Netconsole", "Reorder", "Taken"]
 
-FRAGMENT = re.compile(rb",ncfrag=(\d+)/(\d+)")
+FRAGMENT = re.compile(rb",ncfrag=(\d{1,9})/(\d{1,9})(?=[,;]|\Z)")
+LOOKS_FRAGMENT = re.compile(rb"[\d.][^ ;]*,ncfrag=").match
 PATIENCE = 0.1  # seconds for which a hole is waited on
 WINDOW = 1024  # records held behind a hole
 FRAGMENTS = 64  # records of which only a part has come
@@ -37,6 +38,7 @@ class Reorder:
         self._parts: dict[int, tuple[int, dict[int, bytes], Record, float]] = {}
         self._since = 0.0
         self._usec = 0
+        self.malformed = 0  # fragments of nothing that can be
 
     @property
     def holds(self) -> bool:
@@ -54,8 +56,9 @@ class Reorder:
             # Nothing is known of what came before; the first ones may be out of order too.
             self._next = number
         if number < self._next:
-            if record.usec + RESTART > self._usec:
-                return  # late or double
+            # Late or double. One from far behind is no such thing: a wrong number was believed.
+            if record.usec + RESTART > self._usec and self._next - number <= WINDOW:
+                return
             yield from self._all()
             self._next = number
         self._usec = record.usec
@@ -75,7 +78,8 @@ class Reorder:
             yield from self._skip()
 
     def _assembled(self, record: Record, offset: int, total: int, now: float) -> Record | None:
-        if total > LARGEST or offset + len(record.text) > total:
+        if total > LARGEST or offset + len(record.text) > total or not record.text:
+            self.malformed += 1
             return None
         _, pieces, first, _ = self._parts.setdefault(
             record.sequence, (total, {}, record, now)
@@ -120,17 +124,24 @@ class Netconsole:
     ) -> None:
         self._feed = feed
         self._gap = gap
+        self.malformed = 0
         self._senders: dict[str, Reorder] = {}
 
     def datagram(self, sender: str, data: bytes, now: float) -> None:
         record = _record(data)
         if record is None:
-            self._feed(sender, data)
+            # Plain text, unless it says that it is a fragment: half of a record is no line.
+            if LOOKS_FRAGMENT(data):
+                self.malformed += 1
+            else:
+                self._feed(sender, data)
             return
         reorder = self._senders.get(sender)
         if reorder is None:
             reorder = self._senders[sender] = Reorder()
+        before = reorder.malformed
         self._pass(sender, reorder.take(record, now))
+        self.malformed += reorder.malformed - before
 
     def due(self, now: float) -> bool:
         """Pass on what has waited long enough; whether anything waits on."""

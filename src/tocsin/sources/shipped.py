@@ -11,8 +11,9 @@ import json
 import re
 from typing import NamedTuple
 
-__all__ = ["Shipped", "log_bytes", "read"]
+__all__ = ["LONGEST", "Shipped", "log_bytes", "read"]
 
+LONGEST = 1 << 20  # bytes of a line; a longer one is taken as it is, in pieces
 # The names that shippers use, ours first: rsyslog's template in examples/, Fluent Bit, Vector,
 # the OpenTelemetry Collector, syslog-ng, journald.
 MESSAGE = ("msg", "log", "message", "body", "MESSAGE")
@@ -35,7 +36,7 @@ class Shipped(NamedTuple):
 def read(data: bytes) -> Shipped:
     """One line of standard input. What is no JSON object is taken as a line of a log."""
     line = data.rstrip(b"\r\n")
-    if line[:1] != b"{":
+    if line[:1] != b"{" or len(line) > LONGEST:
         return Shipped(line + b"\n", None, None, None, malformed=True)
     try:
         record, _ = DECODE(line.decode("utf-8", "surrogateescape"))

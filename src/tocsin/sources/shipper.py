@@ -15,15 +15,14 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from tocsin.sources.shipped import Shipped, read
+from tocsin.sources.shipped import LONGEST, Shipped, read
 from tocsin.watch.alarms import Alarm
 from tocsin.watch.loop import Loop
 from tocsin.watch.streams import Stream, Streams
 
 __all__ = ["JOURNALLED", "Answer", "Confirm", "Enrich", "Shipper", "Silent", "enriched"]
 
-CHUNK = 1 << 18
-LONGEST = 1 << 20  # bytes of a line; a longer one is taken in pieces, and counted
+CHUNK = 1 << 16  # what a pipe holds; room for more is mapped and given back with each read
 STREAMS = 10000
 TOGETHER = 0.01  # seconds of lines before others have their turn
 DRAINING = 5.0  # seconds for what is in the pipe when told to stop
@@ -125,6 +124,7 @@ class Shipper:
         self._keep = keep
         self._ended = ended
         self._rest = b""
+        self._is_long = False  # within a line that is too long to be kept together
         self._at_end = False
         self._complained = False
         self._poll = select.poll()
@@ -172,6 +172,8 @@ class Shipper:
         else:
             loop.on_readable(0, self._read)
             self._poll.register(0, select.POLLIN)
+            if self._answer.asks:
+                os.set_blocking(0, False)
         self._answer.ready()
 
     def drain(self) -> None:
@@ -192,30 +194,49 @@ class Shipper:
             # Who waits for an answer sends the next line at once: a round of the loop for each
             # would cost more than the line.
             until = self._loop.now + TOGETHER
-            while not self._at_end and self._loop.clock() < until and self._poll.poll(1):
-                self._read_once()
+            while not self._at_end and self._loop.clock() < until:
+                # It is often there already; looking in vain costs only time that is waited.
+                if not self._read_once() and not self._poll.poll(1):
+                    break
         self._feed()
         if self._file and not self._at_end:
             self._loop.soon(self._read)
 
-    def _read_once(self) -> None:
-        data = os.read(0, CHUNK)
+    def _read_once(self) -> bool:
+        """Whether there was anything; without waiting for it where that can be asked for."""
+        try:
+            data = os.read(0, CHUNK)
+        except BlockingIOError:
+            return False
         if not data:
             self._end()
-            return
+            return True
         *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
+        if self._is_long and lines:
+            self._end_long(lines.pop(0))
         if self._answer.asks:
             for line in lines:
                 self._line(line)
         elif lines:
             self._lines(lines)
         if len(self._rest) > LONGEST:
-            # Not confirmed before its end: it is one line of the shipper's.
-            self._take(Shipped(self._rest[:LONGEST], None, None, None, malformed=True))
-            self._rest = self._rest[LONGEST:]
+            # Not confirmed before its end, and counted once: it is one line of the shipper's.
+            self._take(Shipped(self._rest, None, None, None, malformed=not self._is_long))
+            self._rest = b""
+            self._is_long = True
+        return True
+
+    def _end_long(self, rest: bytes) -> None:
+        self._is_long = False
+        self._take(Shipped(rest + b"\n", None, None, None))
+        self._feed()
+        self._answer.taken()
 
     def _end(self) -> None:
         self._at_end = True
+        if self._is_long:
+            self._end_long(self._rest)
+            self._rest = b""
         if self._rest:
             rest, self._rest = self._rest, b""
             if self._answer.asks:
