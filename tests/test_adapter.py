@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import peers
 from tests.cli_program import CLEAN_ENVIRONMENT, PROGRAM, QUIET, RULES
 from tests.watch_program import append, disk, oom, until, wires
 from tocsin.sources.shipped import read
@@ -146,10 +146,7 @@ def test_a_filter_prints_incidents_and_nothing_else(rules):
 @pytest.fixture(name="rsyslog")
 def _rsyslog(tmp_path, rules):
     """The configuration of examples/rsyslog, with this test's paths, and rsyslogd run with it."""
-    if shutil.which("rsyslogd") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("rsyslogd is not installed")
-        pytest.skip("rsyslogd is not installed")
+    rsyslogd = peers.program("rsyslogd")
     (tmp_path / "work").mkdir()
     (tmp_path / "logs").mkdir()
     program = tmp_path / "tocsin"
@@ -173,7 +170,7 @@ def _rsyslog(tmp_path, rules):
     conf = tmp_path / "rsyslog.conf"
     conf.write_text(text)
     daemon = subprocess.Popen(
-        ["rsyslogd", "-n", "-f", conf, "-i", tmp_path / "rsyslogd.pid"],
+        [rsyslogd, "-n", "-f", conf, "-i", tmp_path / "rsyslogd.pid"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -1,16 +1,15 @@
 """The configuration files in examples/: their commands run, their programs take them."""
 
 import json
-import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import peers
 from tests.cli_program import PROGRAM
 from tests.watch_program import Background, append, oom, until
 from tocsin.cli.main import _parser
@@ -68,11 +67,7 @@ def test_the_command_of_a_shipper_prints_json_lines(name, tmp_path):
 
 @pytest.fixture(name="rsyslogd")
 def _rsyslogd():
-    if shutil.which("rsyslogd") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("rsyslogd is not installed")
-        pytest.skip("rsyslogd is not installed")
-    return "rsyslogd"
+    return peers.program("rsyslogd")
 
 
 def test_mmexternal_in_the_real_rsyslog(rsyslogd, tmp_path):
