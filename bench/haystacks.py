@@ -8,7 +8,7 @@ that neither a cache nor a branch predictor can learn the text by heart.
 
 import random
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from bench.make_sample import DAEMONS, daemon_line
@@ -77,10 +77,12 @@ def dealt(choose: random.Random) -> list[bytes]:
     return tables
 
 
-def quiet(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:
-    """No hits, but for one line in about 100 KB."""
+def stretches(
+    choose: random.Random, words: list[bytes], where: str, *folders: str
+) -> Iterator[list[bytes]]:
+    """Lines without a hit, some in a row, as logs have them."""
     if where == "corpus":
-        lines = [line for file in log_files("boots", "noise", "consoles") for line in file]
+        lines = [line for file in log_files(*folders) for line in file]
     else:
         lines = [
             daemon_line(choose) if choose.random() < 0.4 else kernel_line(choose)
@@ -91,28 +93,23 @@ def quiet(choose: random.Random, words: list[bytes], where: str) -> Iterator[byt
     tables = dealt(choose)
     while True:
         start = choose.randrange(len(lines))
-        for line in lines[start : start + choose.randint(5, 40)]:
-            yield line.translate(choose.choice(tables))
+        yield [
+            line.translate(choose.choice(tables))
+            for line in lines[start : start + choose.randint(5, 40)]
+        ]
+
+
+def quiet(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:
+    """No hits, but for one line in about 100 KB."""
+    for lines in stretches(choose, words, where, "boots", "noise", "consoles"):
+        yield from lines
         if choose.random() < 0.016:
             yield b"[   12.345678] %s of cpu 3\n" % choose.choice(words)
 
 
 def innocent(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:
     """Lines of boots and daemons without a hit."""
-    if where == "corpus":
-        lines = [line for file in log_files("boots", "noise") for line in file]
-    else:
-        lines = [
-            daemon_line(choose) if choose.random() < 0.4 else kernel_line(choose)
-            for _ in range(20 * len(DAEMONS) * 10)
-        ]
-    has = Automaton(words, variant="dfa").is_match
-    lines = [line for line in lines if not has(line)]
-    tables = dealt(choose)
-    while True:
-        start = choose.randrange(len(lines))
-        for line in lines[start : start + choose.randint(5, 40)]:
-            yield line.translate(choose.choice(tables))
+    return chain.from_iterable(stretches(choose, words, where, "boots", "noise"))
 
 
 def ordinary(choose: random.Random, words: list[bytes], where: str) -> Iterator[bytes]:

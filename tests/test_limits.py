@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import tocsin
-from tests.small import look, rules
+from tests.small import RULES, load, look, rules
 from tocsin import EndReason, Limits
 
 
@@ -128,6 +128,21 @@ def test_limit_folds(count):
     assert len(incidents) == count
     assert sum(i.ended is EndReason.EVICTED for i in incidents) == max(0, count - 4)
     assert counts["evicted"] == max(0, count - 4)
+
+
+def test_the_mildest_makes_room():
+    # A word is a notice here, a line that is down an error: a flood of words leaves its story whole.
+    words = b"".join(b"%c ABAB\n" % letter * 2 for letter in range(97, 123))
+    log = b"DOWN sda\n" + words + b"DOWN sda\n"
+    mild = RULES.replace("id = 't.word'\nkind = 'x.trouble'\nseverity = 'err'",
+                         "id = 't.word'\nkind = 'x.trouble'\nseverity = 'notice'")  # fmt: skip
+    assert mild != RULES
+    scanner = tocsin.Scanner(load(mild), limits=Limits(folds=4))
+    incidents = scanner.feed(log) + scanner.flush()
+    down = [i for i in incidents if i.rule == "t.line"]
+    assert [(i.count, i.ended) for i in down] == [(2, EndReason.LINE)]
+    assert len(incidents) == 27
+    assert scanner.counts["evicted"] == 23
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 50])

@@ -341,6 +341,17 @@ cdef class Grouper:
                 return hash_bytes(body + p, q - p)
         return skeleton(body, size)
 
+    cdef size_t mildest(self, shelf_t *shelf) noexcept nogil:
+        """Which one makes room: a flood of small things must not tear the story of a big one."""
+        cdef size_t i, found = 0
+        cdef uint8_t severity, most = 0
+        for i in range(shelf.used):
+            severity = self.program.rules[shelf.at[i].rule].severity
+            if severity > most:
+                most = severity
+                found = i
+        return found
+
     cdef void fold(self, input_t *line, int rule) noexcept nogil:
         cdef uint64_t key = self.fold_key(line, rule)
         cdef size_t i
@@ -368,7 +379,7 @@ cdef class Grouper:
         t.fold_key = key
         self.take(t, line, SHAPE_NONE, LINE_START, rule, True)
         if self.folds.used >= self.limits.folds:
-            self.close(&self.folds, 0, ENDED_EVICTED)
+            self.close(&self.folds, self.mildest(&self.folds), ENDED_EVICTED)
         shelf_push(&self.folds, t)
 
     cdef void pass_by(self, input_t *line, trace_t *taken, bint same) noexcept nogil:
@@ -522,7 +533,7 @@ cdef class Grouper:
             self.take(t, line, SHAPE_NONE, LINE_START, v.start, True)
             self.pass_by(line, NULL, False)
             if self.open.used >= self.limits.traces:
-                self.close(&self.open, 0, ENDED_EVICTED)
+                self.close(&self.open, self.mildest(&self.open), ENDED_EVICTED)
             shelf_push(&self.open, t)
             return
         if self.open.used == 0:

@@ -38,6 +38,7 @@ cdef struct rule_t:
     uint64_t shapes         # which shapes continue a report of this rule
     uint8_t origins         # who may print its start (origin_t bits)
     uint8_t lane
+    uint8_t severity        # 0 is the worst
     bint report             # several lines; else one line is one incident
     bint provisional        # not an incident unless a start inside it takes over
     bint mutes_all          # noise: silences every rule; else those of its row in `mutes`

@@ -97,6 +97,7 @@ cdef class Program:
             rule.shapes = row["shapes"]
             rule.origins = row["origins"]
             rule.lane = row["lane"]
+            rule.severity = row["severity"]
             rule.report = row["report"]
             rule.provisional = row["provisional"]
             rule.gap_lines = row["lines"]

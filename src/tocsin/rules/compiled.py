@@ -22,7 +22,7 @@ from tocsin.rules.tables import build
 
 NAME = "builtin.json"
 # Counts up when what the cache holds changes its form.
-FORM = 4
+FORM = 5
 EXAMPLES = ("example", "counterexample")
 
 

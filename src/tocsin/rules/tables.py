@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tocsin.errors import RuleError
-from tocsin.rules.model import Rule, texts
+from tocsin.rules.model import SEVERITIES, Rule, texts
 from tocsin.rules.parse import CONSOLE_STATES
 
 ROLE_START, ROLE_CONTINUE, ROLE_END, ROLE_NOISE, ROLE_CONSOLE = range(5)
@@ -98,6 +98,7 @@ def build(
             {
                 "shapes": masks.mask(more.get("shapes", ()), rule),
                 "origins": ORIGINS[rule.origin],
+                "severity": SEVERITIES.index(rule.severity),
                 "lane": lanes.setdefault(rule.lane, len(lanes)),
                 "report": rule.report,
                 "provisional": rule.provisional,
