@@ -131,7 +131,7 @@ def test_limit_folds(count):
 
 
 def test_the_mildest_makes_room():
-    # A word is a notice here, a line that is down an error: a flood of words leaves its story whole.
+    # A word is a notice here, what is down an error: a flood of words leaves its story whole.
     words = b"".join(b"%c ABAB\n" % letter * 2 for letter in range(97, 123))
     log = b"DOWN sda\n" + words + b"DOWN sda\n"
     mild = RULES.replace("id = 't.word'\nkind = 'x.trouble'\nseverity = 'err'",
