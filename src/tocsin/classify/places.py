@@ -22,6 +22,12 @@ AT = re.compile(
     r"\bat: (?:\[<[0-9a-f]+>\] +)?(?P<function>[A-Za-z_<][^\s+]*)\+0x"
     r"|^\s*(?:\[<[0-9a-f]+>\] )?(?P<alone>[A-Za-z_][^\s+]*)\+0x"
 )
+OOPS = re.compile(r" \[#\d+\](?: |$)", re.M)
+# ARM's unwinder names two functions a line: `(f) from (g+0x1/0x2)`, of old with addresses.
+FROM = re.compile(
+    r"^\s*(?:\[<[0-9a-f]+>\] )?\(?(?P<callee>[A-Za-z_][\w.$]*)\S*(?: \[\w+\])?"
+    r" from (?:\[<[0-9a-f]+>\] \()?(?P<caller>[A-Za-z_][\w.$]*)\+0x"
+)
 RELEASE = "trying to release lock"
 # Behind these a lock report tells of other tasks and other times.
 BACKTRACE = "stack backtrace:"
@@ -38,8 +44,14 @@ def line_at(text: str, at: int) -> str:
 def program_counter(text: str) -> tuple[str, str | None] | None:
     """The kernel function the instruction pointer stood in, and its module, if it has one.
 
-    By the first line that says so.
+    By the first line that says so behind the oops's own line (`... [#1] SMP`), because what stands
+    in front of that can be another processor's; else by the first line that says so.
     """
+    oops = OOPS.search(text)
+    return (_program_counter(text[oops.end() :]) if oops else None) or _program_counter(text)
+
+
+def _program_counter(text: str) -> tuple[str, str | None] | None:
     best: tuple[str, str | None] | None = None
     end = len(text)
     for mark in PC_MARKS:
@@ -52,6 +64,18 @@ def program_counter(text: str) -> tuple[str, str | None] | None:
                 break
             at = text.find(mark, at + 1, end)
     return best
+
+
+def outermost(text: str, function: str) -> str | None:
+    """Who called `function`, where only its own line says so: the end of an ARM trace."""
+    at = text.find(function)
+    while at >= 0:
+        match = FROM.match(line_at(text, at))
+        if match and match["callee"] == function:
+            return match["caller"]
+        end = text.find("\n", at)
+        at = text.find(function, end) if end >= 0 else -1
+    return None
 
 
 def lock_places(text: str, held: bool) -> list[str]:

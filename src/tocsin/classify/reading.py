@@ -14,7 +14,7 @@ from tocsin._core.trace import Trace
 from tocsin.classify.blame import CORRUPTED, Blame, Profile
 from tocsin.classify.disks import disk_of
 from tocsin.classify.facts import identity
-from tocsin.classify.places import line_at, lock_places, program_counter
+from tocsin.classify.places import line_at, lock_places, outermost, program_counter
 from tocsin.incident import EndReason, Frame, Incident, Severity
 from tocsin.rules.model import SEVERITIES, Rule, Variant, is_int_field
 from tocsin.rules.parse import CONSOLE_STATES
@@ -183,6 +183,9 @@ class TraceReading:
                 if module is None:
                     module = next((m for f, m in section if f == function and m), None)
                 return profile.name(function), module
+        caller = outermost(text, candidates[-1][0]) if candidates and " from " in text else None
+        if caller and profile.choose([caller]) is not None:
+            return profile.name(caller), None
         if "at" in profile.sources:
             places = lock_places(text, False)
             if places:  # machinery, all of it; still more than nothing
