@@ -7,6 +7,7 @@ import re
 
 __all__ = ["add_filters", "colour_option", "duration", "rule_options", "severity"]
 
+INFO = 6  # tocsin.Severity.INFO, which every start of the program would pay for
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -33,9 +34,10 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-severity",
         type=severity,
-        default=7,
+        default=INFO,
         metavar="SEVERITY",
-        help="leave out what is less severe: emerg alert crit err warning notice info debug",
+        help="leave out what is less severe: emerg alert crit err warning notice info debug "
+        "(default: info; debug is what healthy machines say)",
     )
     parser.add_argument(
         "--kind",
