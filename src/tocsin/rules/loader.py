@@ -89,7 +89,8 @@ class Ruleset(Sequence[Rule]):
 def _program(tables: dict[str, Any], fingerprint: bytes) -> Program:
     entries = [
         [
-            (role, number, anchor, _encoded(also), _encoded(without), weight)
+            # Nearly all have neither: twenty thousand calls for nothing.
+            (role, number, anchor, also and _encoded(also), without and _encoded(without), weight)
             for role, number, anchor, also, without, weight in rows
         ]
         for rows in tables["entries"]
