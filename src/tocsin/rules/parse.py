@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import string
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +66,9 @@ ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*\Z")
 
 
 def read_toml(path: Path, name: str | None = None) -> dict[str, Any]:
+    # Not needed where the build has resolved the rules, which is nearly everywhere.
+    import tomllib
+
     name = name or path.name
     try:
         with path.open("rb") as file:
