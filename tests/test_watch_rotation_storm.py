@@ -39,8 +39,15 @@ def test_a_storm_of_rotations(tmp_path, rules, rotate):
     log = tmp_path / "a.log"
     append(log, b"")
     program = Background(tmp_path / "out", "watch", *rules, "--format", "jsonl", "--idle", "1", log)
+
+    def told():
+        return {int(re.search(r"mysqld(\d+)", body)[1]) for body in program.bodies}
+
     try:
-        number = 0
+        # A file that is empty has no bytes by which a copy of it is known.
+        number = 1
+        append(log, oom(number))
+        until(lambda: told() == {1})
         for _ in range(ROTATIONS):
             for _ in range(5):
                 number += 1
@@ -48,9 +55,6 @@ def test_a_storm_of_rotations(tmp_path, rules, rotate):
                 time.sleep(0.005)
             rotate(log)
             time.sleep(0.02)
-
-        def told():
-            return {int(re.search(r"mysqld(\d+)", body)[1]) for body in program.bodies}
 
         wanted = set(range(1, number + 1))
         if rotate is by_rename:

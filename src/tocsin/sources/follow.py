@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tocsin.sources.rotation import HEAD, Part, Sibling, is_copy, siblings
+from tocsin.sources.rotation import HEAD, Part, Sibling, is_copy, reopen, siblings
 from tocsin.watch.streams import Stream
 
 __all__ = ["Followed"]
@@ -211,7 +211,7 @@ class Followed:
         copies = [
             sibling
             for sibling in self._unread()
-            if is_copy(sibling, part.position, part.tail)
+            if is_copy(sibling, self.path, part.position, part.tail)
         ]
         self._copied = 0
         if copies:
@@ -296,7 +296,7 @@ class Followed:
         """Not under any name. A copy of it may be, and have the rest."""
         assert self._stream is not None
         for sibling in reversed(siblings(self.path)):
-            if is_copy(sibling, part.position, part.tail):
+            if is_copy(sibling, self.path, part.position, part.tail):
                 self._read_whole(sibling, part.position)
                 return
         self._stream.gap("rotated away, and what was not read yet is not found")
@@ -321,7 +321,8 @@ class Followed:
 
     def _read_whole(self, sibling: Sibling, position: int) -> None:
         part = OpenPart(sibling.device, sibling.inode, position)
-        if not part.open(sibling.path):
+        part.fd = reopen(sibling, self.path)
+        if part.fd < 0:
             return
         while self._read(part, sibling.size):
             pass

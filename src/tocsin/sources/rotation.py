@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from tocsin.sources.archive import recognise
 
-__all__ = ["Part", "Sibling", "is_copy", "siblings"]
+__all__ = ["Part", "Sibling", "is_copy", "reopen", "siblings"]
 
 HEAD = 64  # bytes that tell one file from a later one in the same inode
+RENAMES = 8  # of one file, while it is being looked for
 NUMBER = re.compile(r"(\d+)(?=\D*$)")
 
 
@@ -83,13 +84,31 @@ def siblings(path: str) -> list[Sibling]:
     return sorted(out, key=lambda sibling: sibling.age)
 
 
-def is_copy(sibling: Sibling, position: int, tail: bytes) -> bool:
+def reopen(sibling: Sibling, log: str) -> int:
+    """A descriptor of it; -1 if it is gone. While files are rotated its name is soon another's."""
+    path = sibling.path
+    for _ in range(RENAMES):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            fd = -1
+        if fd >= 0:
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino) == (sibling.device, sibling.inode):
+                return fd
+            os.close(fd)
+        for other in siblings(log):
+            if (other.device, other.inode) == (sibling.device, sibling.inode):
+                path = other.path
+    return -1
+
+
+def is_copy(sibling: Sibling, log: str, position: int, tail: bytes) -> bool:
     """Whether the sibling holds what was read up to `position`, so may hold what came after."""
     if sibling.size < position or not tail:
         return False
-    try:
-        fd = os.open(sibling.path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    fd = reopen(sibling, log)
+    if fd < 0:
         return False
     try:
         return os.pread(fd, len(tail), position - len(tail)) == tail
