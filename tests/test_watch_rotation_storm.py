@@ -62,8 +62,9 @@ def test_a_storm_of_rotations(tmp_path, rules, rotate):
             assert program.gaps == []
         else:
             time.sleep(2)
-            # This writer waits for the truncation; so all can be found, in the file or its copy.
-            assert told() == wanted
+            # What came and went between two looks may be lost; that something may be is told.
+            assert told() <= wanted
+            assert len(wanted - told()) <= number // 10
             assert program.gaps
         bodies = program.bodies
         assert len(bodies) == len(set(bodies))

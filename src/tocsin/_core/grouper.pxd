@@ -8,8 +8,6 @@ from tocsin._core.trace cimport trace_t
 from tocsin._core.types cimport offset_t
 
 cdef enum:
-    # The last starts that a printed-again line is compared with.
-    REMEMBERED = 16
     # Stamped lines seen before an unstamped one is suspect.
     STAMPED_ENOUGH = 8
 
@@ -35,11 +33,7 @@ cdef class Grouper:
     cdef uint64_t stamped_seen
     cdef console_now_t console
     cdef uint64_t evicted
-    # Hashes of the last stamped lines that began something, a ring.
-    cdef uint64_t[REMEMBERED] begun
-    cdef uint32_t begun_at
 
-    cdef bint again(self, input_t *line) noexcept nogil
     cdef void line(self, input_t *line) noexcept nogil
     cdef void expire(self, offset_t now) noexcept nogil
     cdef void end_all(self, uint8_t reason) noexcept nogil

@@ -21,7 +21,7 @@ they could not be read against each other.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from tocsin._core.console cimport STATE_PANICKED, console_next, console_step
 from tocsin._core.grow cimport bytes_push
@@ -82,7 +82,6 @@ cdef class Grouper:
             return  # here the kernel stamps what it says: this is somebody else's text
         if console_step(&self.console, said.state, said.new_boot):
             self.close_host(line.host, ENDED_BOOT)
-            memset(self.begun, 0, sizeof(self.begun))  # stamps begin anew
 
     cdef void yields(self, input_t *line, trace_t *younger) noexcept nogil:
         """A report began: others of its lane and context end, or are asked whether they go on.
@@ -290,7 +289,6 @@ cdef class Grouper:
                 i += 1
 
     cdef void end_all(self, uint8_t reason) noexcept nogil:
-        memset(self.begun, 0, sizeof(self.begun))
         # In order of opening, reports and folds together.
         while self.open.used or self.folds.used:
             if self.open.used and (
@@ -436,21 +434,6 @@ cdef class Grouper:
                 return True
         return False
 
-    cdef bint again(self, input_t *line) noexcept nogil:
-        """Whether the line is one that began something and is printed once more.
-
-        printk prints a record again when a panic has torn another processor from the console, and
-        a log may hold the same dmesg twice. Word for word, with the same stamp in microseconds.
-        """
-        cdef uint64_t key = hash_bytes(line.line, line.size) | 1
-        cdef size_t i
-        for i in range(REMEMBERED):
-            if self.begun[i] == key:
-                return True
-        self.begun[self.begun_at] = key
-        self.begun_at = (self.begun_at + 1) % REMEMBERED
-        return False
-
     cdef void line(self, input_t *line) noexcept nogil:
         cdef verdict_t v
         cdef size_t i, k
@@ -507,8 +490,6 @@ cdef class Grouper:
         if v.noise:
             self.pass_by(line, NULL, False)
             return
-        if v.start >= 0 and line.prefix.stamped and self.again(line):
-            v.start = -1
         # (3) Starts. A level alone starts nothing where an open report takes the line: all lines
         # of an oops may be printed at the level of its first.
         if v.start >= 0 and not (v.by_level and self.continues(line, &v)):

@@ -10,7 +10,7 @@ import zlib
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from tocsin._core.console cimport STATES
-from tocsin._core.grouper cimport REMEMBERED, limits_t
+from tocsin._core.grouper cimport limits_t
 from tocsin._core.pipeline cimport Pipeline
 from tocsin._core.shelf cimport shelf_push
 from tocsin._core.snapshot cimport Reader, Writer, read_trace, write_trace
@@ -57,9 +57,6 @@ def dumps(Pipeline stream not None):
     w.u64(stream.grouper.console.before)
     w.u64(stream.grouper.console.banner)
     w.u64(stream.grouper.evicted)
-    w.u64(stream.grouper.begun_at)
-    for i in range(REMEMBERED):
-        w.u64(stream.grouper.begun[i])
     w.u64(stream.grouper.open.used)
     for i in range(stream.grouper.open.used):
         write_trace(w, stream.grouper.open.at[i])
@@ -104,9 +101,6 @@ def loads(Pipeline stream not None, bytes state not None):
     stream.grouper.console.before = <uint8_t> n
     stream.grouper.console.banner = r.u64() != 0
     stream.grouper.evicted = r.u64()
-    stream.grouper.begun_at = <uint32_t> (r.u64() % REMEMBERED)
-    for n in range(REMEMBERED):
-        stream.grouper.begun[n] = r.u64()
     for _ in range(r.u64()):
         shelf_push(&stream.grouper.open, read_trace(r, rules, shapes, stream.at))
     for _ in range(r.u64()):
