@@ -23,10 +23,21 @@ from tocsin._core.automaton import Automaton
 from tocsin._core.variant import usable_variants
 
 HERE = Path(__file__).parent
+# A line that no set of patterns is about.
+LINE = (
+    b"Mar  7 10:10:10 storage sshd[4711]: Accepted publickey for admin from 10.1.2.3 port 4711 ssh2"
+)
 
 
 class Unavailable(Exception):
     pass
+
+
+class Empty:
+    """What a call costs that does nothing."""
+
+    def is_match(self, data: bytes) -> bool:
+        return False
 
 
 class Engine:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import tocsin
 from bench import haystacks
-from bench.engines import AhoCorasickRs, Daachorse, Hyperscan, Unavailable
+from bench.engines import LINE, AhoCorasickRs, Daachorse, Empty, Hyperscan, Unavailable
 from tocsin._core.automaton import Automaton
 from tocsin._core.variant import usable_variants
 
@@ -21,14 +21,6 @@ pytest.importorskip("pytest_benchmark")
 
 WHERE = haystacks.source()
 WORDS = haystacks.patterns(400, WHERE)
-LINE = (
-    b"Mar  7 10:10:10 storage sshd[4711]: Accepted publickey for admin from 10.1.2.3 port 4711 ssh2"
-)
-
-
-class Empty:
-    def is_match(self, data: bytes) -> bool:
-        return False
 
 
 def test_empty_method(benchmark):

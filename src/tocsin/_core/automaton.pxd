@@ -10,6 +10,16 @@ from tocsin._core.prefilter cimport prefilter_t
 from tocsin._core.variant cimport variant_t
 
 
+# Lines that scan_lines searches as one text.
+cdef struct batch_t:
+    uint8_t *text
+    size_t used
+    uint32_t *ends          # of the lines in `text`
+    size_t lines
+    uint32_t first          # number of the first of them
+    hits_t hits
+
+
 cdef class Automaton:
     cdef dfa_t dfa
     cdef prefilter_t filter
@@ -40,6 +50,6 @@ cdef class Automaton:
     cdef size_t tally_raw(self, const uint8_t *data, size_t length, bint any_will_do) noexcept
     cdef int find_into(self, const uint8_t *data, size_t length, Matches found) except -1
     cdef void find_wide(self, const uint8_t *data, size_t length, Matches found) noexcept nogil
-    cdef void scan_batch(self, void *whole, LineMatches found) noexcept
+    cdef void scan_batch(self, batch_t *batch, LineMatches found) noexcept
     cdef void scan_line(self, const char *data, size_t size, uint32_t number,
                         LineMatches found) noexcept

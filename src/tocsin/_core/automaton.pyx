@@ -40,15 +40,6 @@ cdef enum:
     BATCH_LINES = 1024
 
 
-cdef struct batch_t:
-    uint8_t *text
-    size_t used
-    uint32_t *ends          # of the lines in `text`
-    size_t lines
-    uint32_t first          # number of the first of them
-    hits_t hits
-
-
 cdef class Automaton:
     """Every overlapping match of many byte strings.
 
@@ -117,11 +108,7 @@ cdef class Automaton:
         cdef const candidates_look *look = look_for(&self.chosen, len(patterns))
         out.tables = NULL
         for blob in plans:
-            read_plan(blob, patterns, &planned)
-            if not self.ignore_case and look != NULL and (
-                look.tables == planned.look.tables and look.buckets == planned.look.buckets
-                and look.reach == planned.look.reach
-            ):
+            if read_plan(blob, patterns, look, &planned) and not self.ignore_case:
                 out[0] = planned
         return 0
 
@@ -394,9 +381,8 @@ cdef class Automaton:
             hits_free(&batch.hits)
         return found
 
-    cdef void scan_batch(self, void *whole, LineMatches found) noexcept:
+    cdef void scan_batch(self, batch_t *batch, LineMatches found) noexcept:
         """Search the lines gathered so far as one text, and tell whose the matches are."""
-        cdef batch_t *batch = <batch_t *> whole
         cdef size_t i, line = 0
         cdef uint32_t begin = 0
         cdef hit_t *hit

@@ -12,7 +12,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
 
 from tocsin._core.variant import looks_for
-from tocsin._core.windows cimport TABLE_BYTES, look_t, plan_windows
+from tocsin._core.variant cimport candidates_look
+from tocsin._core.windows cimport TABLE_BYTES, plan_windows
 
 cdef enum:
     PLAN_HEAD = 7
@@ -27,7 +28,7 @@ def plan_ahead(patterns, look, int turns=TURNS_AHEAD):
     cdef size_t *ends = <size_t *> malloc((count + 1) * sizeof(size_t))
     cdef uint32_t *window = <uint32_t *> calloc(count + 1, sizeof(uint32_t))
     cdef uint8_t *tables = <uint8_t *> calloc(TABLE_BYTES, 1)
-    cdef look_t wanted
+    cdef candidates_look wanted
     cdef int status = -1
     try:
         if look not in looks_for(len(patterns)):
@@ -37,7 +38,7 @@ def plan_ahead(patterns, look, int turns=TURNS_AHEAD):
             for i in range(count):
                 place += len(patterns[i])
                 ends[i] = place
-            status = plan_windows(<const uint8_t *> joined, ends, count, False, wanted,
+            status = plan_windows(<const uint8_t *> joined, ends, count, False, &wanted,
                                   turns, window, tables)
         if status != 0:
             raise MemoryError(f"no room for the plan of {count} patterns")
@@ -56,8 +57,8 @@ def patterns_sum(patterns):
     return zlib.crc32(b"\0".join(patterns)).to_bytes(4, "little")
 
 
-cdef int read_plan(object plan, object patterns, planned_t *out) except -1:
-    """What a blob of plan_ahead says, if it is one of these patterns; ValueError otherwise."""
+cdef bint read_plan(object plan, object patterns, const candidates_look *look,
+                    planned_t *out) except -1:
     cdef bytes blob = plan
     if (
         len(blob) != PLAN_HEAD + TABLE_BYTES + len(patterns)
@@ -66,9 +67,8 @@ cdef int read_plan(object plan, object patterns, planned_t *out) except -1:
         raise ValueError("the plan was made for other patterns")
     if any(at >= len(text) for at, text in zip(blob[PLAN_HEAD + TABLE_BYTES:], patterns)):
         raise ValueError("damaged plan: a window outside its pattern")
-    out.look.tables = blob[0]
-    out.look.buckets = blob[1]
-    out.look.reach = blob[2]
+    if look == NULL or (blob[0], blob[1], blob[2]) != (look.tables, look.buckets, look.reach):
+        return False
     out.tables = <const uint8_t *> blob + PLAN_HEAD
     out.windows = out.tables + TABLE_BYTES
-    return 0
+    return True

@@ -63,7 +63,7 @@ cdef struct prefilter_t:
 
 
 # Takes over `text` and `ends`, which must come from malloc; behind the text there must be room for
-# PADDING bytes more. 0, or -1 if memory is out.
+# PADDING bytes more. `planned`: for the variant's look at so many. 0, or -1 if memory is out.
 cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_t patterns,
                          bint fold, const variant_t *variant,
                          const planned_t *planned) noexcept nogil

@@ -12,10 +12,10 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 from tocsin._core.grow cimport hits_reserve, hits_t
-from tocsin._core.plans cimport planned_t, same_look
+from tocsin._core.plans cimport planned_t
 from tocsin._core.types cimport hit_t
 from tocsin._core.variant cimport candidates_look, look_for, variant_t
-from tocsin._core.windows cimport TABLE_BYTES, look_t, plan_windows
+from tocsin._core.windows cimport TABLE_BYTES, plan_windows
 
 
 cdef extern from *:
@@ -163,7 +163,6 @@ cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_
                          bint fold, const variant_t *variant,
                          const planned_t *planned) noexcept nogil:
     cdef const candidates_look *look = look_for(variant, patterns)
-    cdef look_t plan
     cdef size_t p
     filter.text = text
     filter.ends = ends
@@ -172,18 +171,15 @@ cdef int prefilter_build(prefilter_t *filter, uint8_t *text, size_t *ends, size_
     filter.tables = <uint8_t *> calloc(TABLE_BYTES, 1)
     if filter.window == NULL or filter.tables == NULL:
         return -1
-    plan.tables = look.tables
-    plan.buckets = look.buckets
-    plan.reach = look.reach
     filter.find = look.find
     filter.reach = <size_t> look.reach
     filter.span = filter.reach + 2
     filter.most_ns = WALK_NS if patterns < MANY_FOR_WALKING else WALK_FAR_NS
-    if planned.tables != NULL and same_look(planned.look, plan):
+    if planned.tables != NULL:
         memcpy(filter.tables, planned.tables, TABLE_BYTES)
         for p in range(patterns):
             filter.window[p] = planned.windows[p]
-    elif plan_windows(text, ends, patterns, fold, plan, 2 if patterns <= FEW_FOR_TURNS else 1,
+    elif plan_windows(text, ends, patterns, fold, look, 2 if patterns <= FEW_FOR_TURNS else 1,
                       filter.window, filter.tables) != 0:
         return -1
     return build_entries(filter, patterns)
@@ -351,8 +347,8 @@ cdef bint verify(const prefilter_t *filter, const uint8_t *data, size_t length, 
         at += GO
         # As dense as so far, the rest would cost too much: better known now than then.
         if at < count and count * CANDIDATE_NS + (cost - count * CANDIDATE_NS) * count // at > most:
-            cost = most + 1
-    if cost > most:
+            break
+    if at < count or cost > most:
         out.used = before
         return False
     return True

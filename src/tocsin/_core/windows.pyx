@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from tocsin._core.variant cimport TABLES_PAIRS
+from tocsin._core.variant cimport TABLES_PAIRS, candidates_look
 
 
 cdef extern from "simd/sample.h" nogil:
@@ -311,7 +311,8 @@ cdef void place_pattern(plan_t *plan, const uint8_t *text, size_t length, uint32
 
 
 cdef int plan_windows(const uint8_t *text, const size_t *ends, size_t patterns, bint fold,
-                      look_t look, int turns, uint32_t *window, uint8_t *tables) noexcept nogil:
+                      const candidates_look *look, int turns, uint32_t *window,
+                      uint8_t *tables) noexcept nogil:
     cdef plan_t *plan = <plan_t *> calloc(1, sizeof(plan_t))
     cdef int *bucket = <int *> malloc((patterns + 1) * sizeof(int))
     cdef uint32_t *order = <uint32_t *> malloc((patterns + 1) * sizeof(uint32_t))
