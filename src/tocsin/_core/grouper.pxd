@@ -33,7 +33,13 @@ cdef class Grouper:
     cdef uint64_t stamped_seen
     cdef console_now_t console
     cdef uint64_t evicted
+    # The last stamped line that began or repeated something, and whether printk has announced that
+    # it says the record before once more.
+    cdef int begun_rule
+    cdef double begun_time
+    cdef bint replayed
 
+    cdef bint said_before(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void line(self, input_t *line) noexcept nogil
     cdef void expire(self, offset_t now) noexcept nogil
     cdef void end_all(self, uint8_t reason) noexcept nogil

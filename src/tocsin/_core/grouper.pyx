@@ -65,6 +65,7 @@ cdef class Grouper:
 
     def __cinit__(self, Program program not None):
         self.program = program
+        self.begun_rule = -1
 
     def __dealloc__(self):
         shelf_free(&self.open)
@@ -434,6 +435,27 @@ cdef class Grouper:
                 return True
         return False
 
+    cdef bint said_before(self, input_t *line, verdict_t *v) noexcept nogil:
+        """Whether the line's start is the last one once more, as printk has announced it.
+
+        A console that another processor takes over in the middle of a record is given the whole
+        record again, with the stamp it had: the first other stamp, too, ends the replay.
+        """
+        if v.replay:
+            self.replayed = True
+        if not line.prefix.stamped or v.noise:
+            return False
+        if line.prefix.clock != CLOCK_KERNEL or line.prefix.time != self.begun_time:
+            self.replayed = False
+        if v.start < 0:
+            return False
+        if self.replayed and v.start == self.begun_rule:
+            self.replayed = False
+            return True
+        self.begun_rule = v.start
+        self.begun_time = line.prefix.time
+        return False
+
     cdef void line(self, input_t *line) noexcept nogil:
         cdef verdict_t v
         cdef size_t i, k
@@ -453,6 +475,8 @@ cdef class Grouper:
             self.stamped_seen += 1
         self.expire(line.offset)
         judge(self.program, line, &v)
+        if self.said_before(line, &v):
+            v.start = -1
         console_next(&self.console)
         if v.console >= 0 and not v.noise:
             self.hear_console(v.console, line)

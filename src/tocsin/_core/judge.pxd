@@ -21,6 +21,7 @@ cdef struct input_t:
 # What the literals of a line say about it.
 cdef struct verdict_t:
     bint noise
+    bint replay             # the record before it is printed once more
     int start               # rule, -1 none
     bint by_level           # the start is nothing but a level
     uint32_t roles          # number of (rule, role) pairs below

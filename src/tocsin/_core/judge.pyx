@@ -11,7 +11,7 @@ from tocsin._core.lines cimport contains, is_blank, is_word
 from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
 from tocsin._core.program cimport (
     ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_NOISE,
-    ROLE_START, Program, entry_t, text_t,
+    ROLE_REPLAY, ROLE_START, Program, entry_t, text_t,
 )
 from tocsin._core.types cimport hit_t
 
@@ -86,6 +86,7 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
     cdef size_t noise_count = 0
     cdef bint muted
     out.noise = False
+    out.replay = False
     out.start = -1
     out.by_level = False
     out.roles = 0
@@ -115,6 +116,8 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
                 if noise_count < MOST_NOISES and entry_holds(program, line, line.hits[i], e):
                     noises[noise_count] = entry.rule
                     noise_count += 1
+            elif entry.role == ROLE_REPLAY:
+                out.replay = out.replay or entry_holds(program, line, line.hits[i], e)
             elif entry.role == ROLE_CONSOLE:
                 if line.prefix.origin != ORIGIN_USER and (
                     entry_holds(program, line, line.hits[i], e)
