@@ -35,7 +35,7 @@ from tocsin._core.shelf cimport shelf_free, shelf_push, shelf_t, shelf_take
 from tocsin._core.trace cimport (
     ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_GAP, ENDED_LIMIT, ENDED_LINE, ENDED_NEXT,
     ENDED_TIME, LINE_CUT, LINE_END, LINE_START, RIVALRY_ASKED, RIVALRY_OLDER, RIVALRY_YOUNGER,
-    line_t, lines_push, trace_cut, trace_free, trace_new, trace_t,
+    WEAKER, line_t, lines_push, trace_cut, trace_free, trace_new, trace_t,
 )
 from tocsin._core.types cimport offset_t
 
@@ -216,8 +216,9 @@ cdef class Grouper:
             t.sure_lines = t.lines.used
             t.sure_text = t.text.used
 
-    cdef trace_t *begin(self, input_t *line, int rule) noexcept nogil:
+    cdef trace_t *begin(self, input_t *line, verdict_t *v) noexcept nogil:
         cdef trace_t *t = trace_new()
+        cdef int rule = v.start
         cdef uint32_t n
         if t == NULL:
             self.closed.failed = True
@@ -225,6 +226,7 @@ cdef class Grouper:
         self.serial += 1
         t.serial = self.serial
         t.rule = rule
+        t.weaker = v.weaker
         t.lane = self.program.rules[rule].lane
         if self.program.rules[rule].fold_after.length:
             t.fold_key = self.fold_key(line, rule)
@@ -254,7 +256,7 @@ cdef class Grouper:
 
     cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil:
         cdef trace_t *t = shelf_take(shelf, i)
-        cdef size_t k
+        cdef size_t k, w
         trace_cut(t)
         if t.provisional:
             # Nothing took it over. If it took in a start of its own standing, it is that.
@@ -263,6 +265,8 @@ cdef class Grouper:
                     self.program.rules[t.lines.at[k].rule].provisional
                 ):
                     t.rule = t.lines.at[k].rule
+                    for w in range(WEAKER):
+                        t.weaker[w] = -1
                     t.provisional = False
                     break
             if t.provisional:
@@ -353,7 +357,8 @@ cdef class Grouper:
                 found = i
         return found
 
-    cdef void fold(self, input_t *line, int rule) noexcept nogil:
+    cdef void fold(self, input_t *line, verdict_t *v) noexcept nogil:
+        cdef int rule = v.start
         cdef uint64_t key = self.fold_key(line, rule)
         cdef size_t i
         cdef trace_t *t
@@ -373,7 +378,7 @@ cdef class Grouper:
                 elif t.clock == line.prefix.clock and line.prefix.time > t.last_time:
                     t.last_time = line.prefix.time
                 return
-        t = self.begin(line, rule)
+        t = self.begin(line, v)
         if t == NULL:
             return
         t.folded = True
@@ -524,6 +529,7 @@ cdef class Grouper:
                     continue
                 if t.provisional and rule.report and not rule.provisional and rule.lane == t.lane:
                     t.rule = v.start  # takes over: the lines so far are its opening
+                    t.weaker = v.weaker
                     t.provisional = False
                     t.count = 0  # counted again by its own start
                     taken = t
@@ -546,10 +552,10 @@ cdef class Grouper:
                 self.pass_by(line, self.within_limit(taken), True)
                 return
             if not rule.report:
-                self.fold(line, v.start)
+                self.fold(line, &v)
                 self.pass_by(line, NULL, False)
                 return
-            t = self.begin(line, v.start)
+            t = self.begin(line, &v)
             if t == NULL:
                 return
             if not t.provisional:  # what it is, if anything, its own start will say

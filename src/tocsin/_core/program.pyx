@@ -20,7 +20,8 @@ cdef void *zeroed(size_t count, size_t size) except NULL:
 
 def waking_literals(entries):
     """How many literals, the first ones, wake; ValueError if one comes behind one that does not."""
-    wakes = [any(row[0] in (ROLE_START, ROLE_CONSOLE, ROLE_REPLAY) for row in rows) for rows in entries]
+    roles = (ROLE_START, ROLE_CONSOLE, ROLE_REPLAY)
+    wakes = [any(row[0] in roles for row in rows) for rows in entries]
     count = sum(wakes)
     if not all(wakes[:count]):
         raise ValueError(f"literal {wakes.index(False)} wakes nobody, a later one does")
