@@ -165,7 +165,8 @@ class TraceReading:
                 # An address, where the kernel has no name for the place.
                 candidates += [(stated, None)] if stated and not stated[0].isdigit() else []
             elif source == "pc":
-                place = program_counter(text)
+                # Behind the end stands what came of it: a panic, or the next fault.
+                place = program_counter(text[: self._end(text)])
                 candidates += [place] if place else []
             elif source in ("at", "held"):
                 candidates += [(f, None) for f in lock_places(text, source == "held")]
@@ -191,6 +192,11 @@ class TraceReading:
             if places:  # machinery, all of it; still more than nothing
                 return profile.name(places[0]), None
         return self._doubted(profile) or (CORRUPTED, None)
+
+    def _end(self, text: str) -> int:
+        """Where the rule's first end line stands in `text`."""
+        ends = (text.find(literal) for literal in self.rule.end_literals)
+        return min((at for at in ends if at >= 0), default=len(text))
 
     def _doubted(self, profile: Profile) -> tuple[str, str | None] | None:
         """The function to blame, of a trace that its kernel doubts in every frame (`? f+0x1/0x2`).
