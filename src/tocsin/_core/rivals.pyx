@@ -191,7 +191,7 @@ cdef bint two_at_once(
         head = first_of(t, start, end, shapes.head)
         if not older.traced:
             return (
-                head < identity or first_of(t, start, identity, shapes.code) < identity
+                first_of(t, start, identity, shapes.code) < identity
                 or traced_twice(t, start, end, shapes)
             )
         return (
@@ -199,9 +199,9 @@ cdef bint two_at_once(
             and head < end and identity < head
             and first_of(t, start, identity, SHAPE_FRAME) < identity
         )
-    who(t, &t.lines.at[identity], &first)
-    if not known(older) and t.any_caller:
+    if t.any_caller:
         return False  # other processors answer, by request: not a report of their own
+    who(t, &t.lines.at[identity], &first)
     for i in range(identity, end):
         if t.lines.at[i].shape != shapes.identity:
             continue
