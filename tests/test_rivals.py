@@ -1,10 +1,12 @@
 """Two reports at once where no caller is told: whose is which line."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
 import tocsin
+from tests.small import scan_cut
 
 MACHINE = "Hardware name: QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2-1 04/01/2014"
 
@@ -235,3 +237,29 @@ def test_a_waiting_report_survives_a_snapshot():
         scanner = tocsin.Scanner.loads(scanner.dumps())
         out += scanner.feed(log[cut:]) + scanner.flush()
         assert [(i.title, i.lines) for i in out] == want
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_lines_of_many_reports_in_any_order(seed):
+    dice = random.Random(seed)
+    lines = []
+    for n in range(6):
+        make = dice.choice(list(AFTER.values()))
+        report = make(dice.randrange(3), 100 + n, f"task{n}", *dice.sample(FIRST[3:], 3))
+        at = dice.randrange(len(lines) + 1)
+        for line in report[: dice.randrange(2, len(report) + 1)]:
+            at = min(len(lines), at + dice.choice([0, 0, 1, 3]))
+            lines.insert(at, line)
+            at += 1
+    log = log_of(lines, stamped=bool(seed % 4))
+    incidents = tocsin.scan(log)
+    taken = sorted(span for incident in incidents for span in incident.spans)
+    assert all(a[1] <= b[0] for a, b in pairwise(taken)), "a line is in two incidents"
+    for incident in incidents:
+        assert sorted(incident.spans) == list(incident.spans)
+        for line in incident.lines:
+            assert line in log
+    cuts = sorted(dice.sample(range(len(log)), 9))
+    whole = scan_cut(log, [])
+    assert scan_cut(log, cuts) == whole
+    assert scan_cut(log, cuts, snapshots=(2, 5, 8)) == whole

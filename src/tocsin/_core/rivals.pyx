@@ -307,11 +307,11 @@ cdef void give(trace_t *older, trace_t *younger, const uint8_t *moves, size_t co
         used += line.length
         younger.lines.at[kept] = line
         kept += 1
-        if k + 1 == younger.sure_lines:
-            younger.sure_text = used
     younger.sure_lines -= younger.lines.used - kept
     younger.lines.used = kept
     younger.text.used = used
+    line = younger.lines.at[younger.sure_lines - 1]  # its own start at least stays
+    younger.sure_text = line.at + line.length
     older.sure_lines = older.lines.used
     older.sure_text = older.text.used
 
