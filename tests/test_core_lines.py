@@ -57,6 +57,32 @@ def test_also_and_not(line, found):
     assert titles(line.encode()) == ["t.pair"] * found
 
 
+WEAKER = load(
+    "schema = 1\n"
+    + rule("t.far", 'literal = "AAAAAA"\nmatch = "AAAAAA far"')
+    + rule("t.near", 'literal = "AAAAA"\nmatch = "AAAAAA? (?P<where>far|near)"', title="{where}")
+    + rule("t.opening", 'literal = "AAAA"', '[rule.continue]\nliteral = "CCCC"', provisional=True)
+    .replace("True", "true")
+    + rule("t.any", 'literal = "AAA "', rank=-1)
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("AAAAAA far", ["t.far"]), ("AAAAAA near", ["t.near"]), ("AAAAAA nowhere", ["t.any"]),
+        ("AAAAAA", []),
+    ],
+)  # fmt: skip
+def test_a_start_that_does_not_match_leaves_the_line_to_the_next(line, found):
+    log = f"{line}\n".encode()
+    assert titles(log, WEAKER) == found
+    scanner = tocsin.Scanner(WEAKER)
+    scanner.feed(log + b"BBB\n")
+    scanner = tocsin.Scanner.loads(scanner.dumps(), WEAKER)
+    assert [i.rule for i in scanner.flush()] == found
+
+
 def test_a_literal_in_the_prefix_is_no_hit():
     assert titles(b"Nov 23 01:02:03 DOWN kernel: all is well\n") == []
     assert titles(b"Nov 23 01:02:03 web DOWN: all is well\n") == []

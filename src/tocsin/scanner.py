@@ -65,7 +65,7 @@ class Scanner:
     def _incidents(self, traces: list[Trace]) -> list[Incident]:
         out = []
         for trace in traces:
-            incident = read(trace, self._rules[trace.rule], self._rules, self._blame)
+            incident = read(trace, self._rules, self._blame)
             if incident is not None:
                 out.append(incident)
         return out

@@ -33,7 +33,13 @@ cdef class Grouper:
     cdef uint64_t stamped_seen
     cdef console_now_t console
     cdef uint64_t evicted
+    # The last stamped line that began or repeated something, and whether printk has announced that
+    # it says the record before once more.
+    cdef int begun_rule
+    cdef double begun_time
+    cdef bint replayed
 
+    cdef bint said_before(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void line(self, input_t *line) noexcept nogil
     cdef void expire(self, offset_t now) noexcept nogil
     cdef void end_all(self, uint8_t reason) noexcept nogil
@@ -48,10 +54,10 @@ cdef class Grouper:
     cdef void take(
         self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure
     ) noexcept nogil
-    cdef trace_t *begin(self, input_t *line, int rule) noexcept nogil
+    cdef trace_t *begin(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil
     cdef uint64_t fold_key(self, input_t *line, int rule) noexcept nogil
     cdef size_t mildest(self, shelf_t *shelf) noexcept nogil
-    cdef void fold(self, input_t *line, int rule) noexcept nogil
+    cdef void fold(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void close_host(self, uint64_t host, uint8_t reason) noexcept nogil
     cdef void pass_by(self, input_t *line, trace_t *taken, bint same) noexcept nogil

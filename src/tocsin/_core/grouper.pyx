@@ -35,7 +35,7 @@ from tocsin._core.shelf cimport shelf_free, shelf_push, shelf_t, shelf_take
 from tocsin._core.trace cimport (
     ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_GAP, ENDED_LIMIT, ENDED_LINE, ENDED_NEXT,
     ENDED_TIME, LINE_CUT, LINE_END, LINE_START, RIVALRY_ASKED, RIVALRY_OLDER, RIVALRY_YOUNGER,
-    line_t, lines_push, trace_cut, trace_free, trace_new, trace_t,
+    WEAKER, line_t, lines_push, trace_cut, trace_free, trace_new, trace_t,
 )
 from tocsin._core.types cimport offset_t
 
@@ -65,6 +65,7 @@ cdef class Grouper:
 
     def __cinit__(self, Program program not None):
         self.program = program
+        self.begun_rule = -1
 
     def __dealloc__(self):
         shelf_free(&self.open)
@@ -215,8 +216,9 @@ cdef class Grouper:
             t.sure_lines = t.lines.used
             t.sure_text = t.text.used
 
-    cdef trace_t *begin(self, input_t *line, int rule) noexcept nogil:
+    cdef trace_t *begin(self, input_t *line, verdict_t *v) noexcept nogil:
         cdef trace_t *t = trace_new()
+        cdef int rule = v.start
         cdef uint32_t n
         if t == NULL:
             self.closed.failed = True
@@ -224,6 +226,7 @@ cdef class Grouper:
         self.serial += 1
         t.serial = self.serial
         t.rule = rule
+        t.weaker = v.weaker
         t.lane = self.program.rules[rule].lane
         if self.program.rules[rule].fold_after.length:
             t.fold_key = self.fold_key(line, rule)
@@ -253,7 +256,7 @@ cdef class Grouper:
 
     cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil:
         cdef trace_t *t = shelf_take(shelf, i)
-        cdef size_t k
+        cdef size_t k, w
         trace_cut(t)
         if t.provisional:
             # Nothing took it over. If it took in a start of its own standing, it is that.
@@ -262,6 +265,8 @@ cdef class Grouper:
                     self.program.rules[t.lines.at[k].rule].provisional
                 ):
                     t.rule = t.lines.at[k].rule
+                    for w in range(WEAKER):
+                        t.weaker[w] = -1
                     t.provisional = False
                     break
             if t.provisional:
@@ -352,7 +357,8 @@ cdef class Grouper:
                 found = i
         return found
 
-    cdef void fold(self, input_t *line, int rule) noexcept nogil:
+    cdef void fold(self, input_t *line, verdict_t *v) noexcept nogil:
+        cdef int rule = v.start
         cdef uint64_t key = self.fold_key(line, rule)
         cdef size_t i
         cdef trace_t *t
@@ -372,7 +378,7 @@ cdef class Grouper:
                 elif t.clock == line.prefix.clock and line.prefix.time > t.last_time:
                     t.last_time = line.prefix.time
                 return
-        t = self.begin(line, rule)
+        t = self.begin(line, v)
         if t == NULL:
             return
         t.folded = True
@@ -434,6 +440,27 @@ cdef class Grouper:
                 return True
         return False
 
+    cdef bint said_before(self, input_t *line, verdict_t *v) noexcept nogil:
+        """Whether the line's start is the last one once more, as printk has announced it.
+
+        A console that another processor takes over in the middle of a record is given the whole
+        record again, with the stamp it had: the first other stamp, too, ends the replay.
+        """
+        if v.replay:
+            self.replayed = True
+        if not line.prefix.stamped or v.noise:
+            return False
+        if line.prefix.clock != CLOCK_KERNEL or line.prefix.time != self.begun_time:
+            self.replayed = False
+        if v.start < 0:
+            return False
+        if self.replayed and v.start == self.begun_rule:
+            self.replayed = False
+            return True
+        self.begun_rule = v.start
+        self.begun_time = line.prefix.time
+        return False
+
     cdef void line(self, input_t *line) noexcept nogil:
         cdef verdict_t v
         cdef size_t i, k
@@ -453,6 +480,8 @@ cdef class Grouper:
             self.stamped_seen += 1
         self.expire(line.offset)
         judge(self.program, line, &v)
+        if self.said_before(line, &v):
+            v.start = -1
         console_next(&self.console)
         if v.console >= 0 and not v.noise:
             self.hear_console(v.console, line)
@@ -500,6 +529,7 @@ cdef class Grouper:
                     continue
                 if t.provisional and rule.report and not rule.provisional and rule.lane == t.lane:
                     t.rule = v.start  # takes over: the lines so far are its opening
+                    t.weaker = v.weaker
                     t.provisional = False
                     t.count = 0  # counted again by its own start
                     taken = t
@@ -522,10 +552,10 @@ cdef class Grouper:
                 self.pass_by(line, self.within_limit(taken), True)
                 return
             if not rule.report:
-                self.fold(line, v.start)
+                self.fold(line, &v)
                 self.pass_by(line, NULL, False)
                 return
-            t = self.begin(line, v.start)
+            t = self.begin(line, &v)
             if t == NULL:
                 return
             if not t.provisional:  # what it is, if anything, its own start will say

@@ -1,7 +1,8 @@
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from tocsin._core.prefix cimport prefix_t
 from tocsin._core.program cimport Program
+from tocsin._core.trace cimport WEAKER
 from tocsin._core.types cimport hit_t, offset_t
 
 # One logical line on its way through the grouper.
@@ -21,7 +22,9 @@ cdef struct input_t:
 # What the literals of a line say about it.
 cdef struct verdict_t:
     bint noise
+    bint replay             # the record before it is printed once more
     int start               # rule, -1 none
+    int32_t[WEAKER] weaker  # the starts behind it, in order; -1 none
     bint by_level           # the start is nothing but a level
     uint32_t roles          # number of (rule, role) pairs below
     uint32_t rule[32]

@@ -2,7 +2,8 @@
 
 A hit is a literal at a place; a rule's entry for it adds where it must stand, what else the line
 must hold, and who must have printed it. Out comes one verdict: noise or not, the one start that
-wins (rank, then length), which rules it may continue or end, what it says of the console.
+wins (rank, then length) and those behind it, which rules it may continue or end, what it says of
+the console.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -11,8 +12,9 @@ from tocsin._core.lines cimport contains, is_blank, is_word
 from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
 from tocsin._core.program cimport (
     ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_NOISE,
-    ROLE_START, Program, entry_t, text_t,
+    ROLE_REPLAY, ROLE_START, Program, entry_t, text_t,
 )
+from tocsin._core.trace cimport WEAKER
 from tocsin._core.types cimport hit_t
 
 cdef enum:
@@ -23,6 +25,12 @@ cdef enum:
     MOST_NOISES = 8
     # The longest host name DNS knows.
     MOST_HOST = 253
+
+
+cdef struct start_t:
+    int rule                # -1: silenced, or in its place already
+    int weight
+    bint by_level
 
 
 cdef bint entry_holds(Program program, input_t *line, hit_t hit, uint32_t entry) noexcept nogil:
@@ -73,21 +81,57 @@ cdef bint entry_holds(Program program, input_t *line, hit_t hit, uint32_t entry)
     return True
 
 
+cdef size_t begins(
+    start_t *starts, size_t count, int rule, int weight, bint by_level
+) noexcept nogil:
+    """One more start of a line, or one of a rule that is among them already; their number."""
+    cdef size_t i
+    for i in range(count):
+        if starts[i].rule == rule:
+            if weight > starts[i].weight:
+                starts[i].weight = weight
+                starts[i].by_level = by_level
+            return count
+    if count < MOST_STARTS:
+        starts[count] = start_t(rule, weight, by_level)
+        count += 1
+    return count
+
+
+cdef void rank(verdict_t *out, start_t *starts, size_t count) noexcept nogil:
+    """The strongest start wins, the next ones wait behind it. Of equals the first."""
+    cdef size_t place, i
+    cdef start_t *best
+    for place in range(WEAKER + 1):
+        best = NULL
+        for i in range(count):
+            if starts[i].rule >= 0 and (best == NULL or starts[i].weight > best.weight):
+                best = &starts[i]
+        if best == NULL:
+            return
+        if place == 0:
+            out.start = best.rule
+            out.by_level = best.by_level
+        else:
+            out.weaker[place - 1] = best.rule
+        best.rule = -1
+
+
 cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
     cdef size_t i, k
     cdef uint32_t e
     cdef entry_t *entry
-    cdef int best = -2147483648
-    cdef int starts[MOST_STARTS]
-    cdef int weights[MOST_STARTS]
-    cdef bint by_level[MOST_STARTS]
+    cdef start_t starts[MOST_STARTS]
     cdef size_t start_count = 0
     cdef int noises[MOST_NOISES]
     cdef size_t noise_count = 0
     cdef bint muted
     out.noise = False
+    out.replay = False
     out.start = -1
     out.by_level = False
+    for i in range(WEAKER):
+        out.weaker[i] = -1
     out.roles = 0
     out.console = -1
     line.trimmed = line.size
@@ -106,15 +150,16 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
             if entry.role == ROLE_START:
                 if not (program.rules[entry.rule].origins & line.prefix.origin):
                     continue
-                if start_count < MOST_STARTS and entry_holds(program, line, line.hits[i], e):
-                    starts[start_count] = entry.rule
-                    weights[start_count] = entry.weight
-                    by_level[start_count] = entry.anchor == ANCHOR_LEVEL
-                    start_count += 1
+                if entry_holds(program, line, line.hits[i], e):
+                    start_count = begins(
+                        starts, start_count, entry.rule, entry.weight, entry.anchor == ANCHOR_LEVEL
+                    )
             elif entry.role == ROLE_NOISE:
                 if noise_count < MOST_NOISES and entry_holds(program, line, line.hits[i], e):
                     noises[noise_count] = entry.rule
                     noise_count += 1
+            elif entry.role == ROLE_REPLAY:
+                out.replay = out.replay or entry_holds(program, line, line.hits[i], e)
             elif entry.role == ROLE_CONSOLE:
                 if line.prefix.origin != ORIGIN_USER and (
                     entry_holds(program, line, line.hits[i], e)
@@ -130,11 +175,10 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
     for i in range(start_count):
         muted = out.noise
         for k in range(noise_count):
-            muted = muted or program.does_mute(noises[k], starts[i])
-        if not muted and weights[i] > best:
-            best = weights[i]
-            out.start = starts[i]
-            out.by_level = by_level[i]
+            muted = muted or program.does_mute(noises[k], starts[i].rule)
+        if muted:
+            starts[i].rule = -1
+    rank(out, starts, start_count)
     # Noise that silenced the only start of a line leaves nothing of it.
     if start_count and out.start < 0 and noise_count:
         out.noise = True

@@ -9,6 +9,7 @@ cdef enum role_t:
     ROLE_END = 2
     ROLE_NOISE = 3
     ROLE_CONSOLE = 4
+    ROLE_REPLAY = 5
 
 cdef enum anchor_t:
     ANCHOR_ANY = 0

@@ -20,7 +20,8 @@ cdef void *zeroed(size_t count, size_t size) except NULL:
 
 def waking_literals(entries):
     """How many literals, the first ones, wake; ValueError if one comes behind one that does not."""
-    wakes = [any(row[0] in (ROLE_START, ROLE_CONSOLE) for row in rows) for rows in entries]
+    roles = (ROLE_START, ROLE_CONSOLE, ROLE_REPLAY)
+    wakes = [any(row[0] in roles for row in rows) for rows in entries]
     count = sum(wakes)
     if not all(wakes[:count]):
         raise ValueError(f"literal {wakes.index(False)} wakes nobody, a later one does")
@@ -34,7 +35,7 @@ cdef class Program:
     `fingerprint`: 16 bytes that change with the ruleset; a snapshot is bound to it. `plans`,
     `waking_plans`: of the literals and of those that wake, made ahead.
 
-    Literals that wake (a start, or a change of the console's state) come first.
+    Literals that wake (a start, a change of the console's state, a replay) come first.
     """
 
     def __cinit__(

@@ -9,7 +9,9 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
-from tocsin._core.trace cimport LINE_START, line_t, lines_push, trace_free, trace_new, trace_t
+from tocsin._core.trace cimport (
+    LINE_START, WEAKER, line_t, lines_push, trace_free, trace_new, trace_t,
+)
 
 
 cdef class Writer:
@@ -117,6 +119,8 @@ cdef int write_trace(Writer w, trace_t *t) except -1:
     cdef size_t i
     cdef line_t *line
     w.i64(t.rule)
+    for i in range(WEAKER):
+        w.i64(t.weaker[i])
     w.u64(t.lane)
     w.u64(
         t.folded | t.ended << 1 | t.any_caller << 2 | t.provisional << 3 | t.stamped << 4
@@ -175,6 +179,8 @@ cdef trace_t *read_trace(
         raise MemoryError
     try:
         t.rule = <int32_t> r.i64()
+        for i in range(WEAKER):
+            t.weaker[i] = <int32_t> r.i64()
         t.lane = <uint8_t> r.u64()
         flags = r.u64()
         t.folded = flags & 1
@@ -239,6 +245,7 @@ cdef trace_t *read_trace(
         if (
             not 1 <= t.sure_lines <= t.lines.used or t.sure_text > t.text.used
             or not 0 <= t.rule < <int32_t> rule_count
+            or any(rule >= <int32_t> rule_count for rule in t.weaker)
             or t.clock > 2 or t.confidence > 2 or not -1 <= t.level <= 7 or t.boot < -1
             or t.caller_kind not in (0, 67, 84) or not 0 <= t.last_end <= now
         ):

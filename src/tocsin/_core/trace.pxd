@@ -30,8 +30,13 @@ cdef struct lines_t:
     size_t room
     bint failed
 
+cdef enum:
+    # Weaker starts of a line that are kept, in case the strongest is none on a closer look.
+    WEAKER = 3
+
 cdef struct trace_t:
     int32_t rule
+    int32_t[WEAKER] weaker   # other rules that its first line may begin, strongest first; -1 none
     uint8_t lane
     bint folded          # repeats of a one-line rule, not a report
     bint ended           # its end line was seen; follow-ups may still come

@@ -69,6 +69,11 @@ cdef class Trace:
         return self.c.rule
 
     @property
+    def weaker(self):
+        """Numbers of the other rules that its first line may begin, strongest first."""
+        return tuple(rule for rule in self.c.weaker if rule >= 0)
+
+    @property
     def ended(self):
         return self.c.reason
 

@@ -286,12 +286,21 @@ def _variant(trace: Trace, rule: Rule) -> tuple[Variant | None, dict[str, str]]:
     return None, {}
 
 
-def read(trace: Trace, rule: Rule, rules: Any, blame: Blame) -> Incident | None:
+def read(trace: Trace, rules: Any, blame: Blame) -> Incident | None:
     """The incident that `trace` tells of, or None when it is none on a closer look."""
     starts = trace.starts()
     start = next((line for line, number in starts if number == trace.rule), 0)
-    if rule.start_match is not None and not rule.start_match.search(trace.body(start)):
-        return None
+    line = trace.body(start)
+    for number in (trace.rule, *trace.weaker):
+        rule = rules[number]
+        if rule.provisional:
+            continue  # it cannot stand alone
+        if rule.start_match is None or rule.start_match.search(line):
+            return _read(trace, rule, start, rules, blame)
+    return None
+
+
+def _read(trace: Trace, rule: Rule, start: int, rules: Any, blame: Blame) -> Incident | None:
     variant, variant_fields = _variant(trace, rule)
     over = variant.values if variant is not None else {}
     titles = over.get("title", rule.titles)
@@ -305,7 +314,10 @@ def read(trace: Trace, rule: Rule, rules: Any, blame: Blame) -> Incident | None:
         "blame": over.get("blame", rule.blame),
     }
     severity = SEVERITY[values["severity"]]
-    if any(number != trace.rule and rules[number].kind == "kernel.panic" for _, number in starts):
+    if any(
+        number != trace.rule and rules[number].kind == "kernel.panic"
+        for _, number in trace.starts()
+    ):
         # The panic that followed is part of this story: the machine is down.
         severity = min(severity, Severity.EMERG)
     reading = TraceReading(trace, rule, blame, start, values, variant_fields)

@@ -31,6 +31,7 @@ RULE_KEYS = {
 PART_KEYS: dict[str, dict[str, str]] = {
     "start": {
         "literal": TEXTS, "anchor": TEXT, "also": TEXTS, "not": TEXTS, "match": TEXT, "mutes": LIST,
+        "replay": BOOL,
     },
     "continue": {"shapes": LIST, "literal": TEXTS, "lines": INT, "seconds": NUMBER},
     "end": {"literal": TEXTS, "anchor": TEXT, "also": TEXTS, "not": TEXTS, "match": TEXT},

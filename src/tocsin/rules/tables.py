@@ -13,7 +13,7 @@ from tocsin.errors import RuleError
 from tocsin.rules.model import SEVERITIES, Rule, texts
 from tocsin.rules.parse import CONSOLE_STATES
 
-ROLE_START, ROLE_CONTINUE, ROLE_END, ROLE_NOISE, ROLE_CONSOLE = range(5)
+ROLE_START, ROLE_CONTINUE, ROLE_END, ROLE_NOISE, ROLE_CONSOLE, ROLE_REPLAY = range(6)
 ANCHORS = {"any": 0, "body": 1, "word": 2, "end": 3, "prompt": 4, "level": 5}
 # Who may print a rule's first line: unknown 1, kernel 2, user 4 (see prefix.pxd).
 ORIGINS = {"kernel": 1 | 2, "printk": 2, "user": 1 | 2 | 4, "any": 1 | 2 | 4}
@@ -65,8 +65,8 @@ class _Shapes:
 
 
 def _wakes(rows: list[list[Any]]) -> bool:
-    """Whether a literal can begin a report or change the console's state."""
-    return any(role in (ROLE_START, ROLE_CONSOLE) for role, *_ in rows)
+    """Whether a literal can begin a report, change the console's state or announce a replay."""
+    return any(role in (ROLE_START, ROLE_CONSOLE, ROLE_REPLAY) for role, *_ in rows)
 
 
 def build(
@@ -91,6 +91,8 @@ def build(
         row = rule.row
         more = row.get("continue", {})
         add(row["start"], ROLE_NOISE if rule.noise else ROLE_START, number, rule.rank)
+        if row["start"].get("replay"):
+            add(row["start"], ROLE_REPLAY, number, 0)
         add(more, ROLE_CONTINUE, number, 0)
         add(row.get("end", {}), ROLE_END, number, 0)
         mutes = row["start"].get("mutes")
