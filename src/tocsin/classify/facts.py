@@ -11,7 +11,8 @@ from tocsin.classify.places import line_at
 
 IDENTITY = re.compile(
     r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.{1,40}?) "
-    r"(?:Kdump: loaded )?(?:(?P<clean>Not tainted)|Tainted: (?P<taint>[A-Z][A-Z ]*?)) +(?P<kernel>\d\S*)"
+    r"(?:Kdump: loaded )?"
+    r"(?:(?P<clean>Not tainted)|Tainted: (?P<taint>[A-Z][A-Z ]*?)) +(?P<kernel>\d\S*)"
 )
 OLD_IDENTITY = re.compile(
     r"Pid: (?P<pid>\d+), comm: +(?P<comm>.{1,40}?) "
