@@ -83,7 +83,10 @@ class Variant:
         self.match = Regex(row["match"]) if "match" in row else None
         self.values = {
             key: row[key]
-            for key in ("kind", "severity", "title", "signature", "meaning", "advice", "blame")
+            for key in (
+                "kind", "severity", "title", "signature", "meaning", "advice", "blame",
+                "requested",
+            )  # fmt: skip
             if key in row
         }
         if "meaning" in self.values:
@@ -125,6 +128,7 @@ class Rule:
         "provisional",
         "rank",
         "reason",
+        "requested",
         "requires",
         "row",
         "severity",
@@ -154,6 +158,7 @@ class Rule:
         self.lane: str = row.get("lane", "trace")
         self.absorbs: tuple[str, ...] = tuple(row.get("absorbs", ()))
         self.blame: str | None = row.get("blame")
+        self.requested: str | None = row.get("requested")
         self.requires: tuple[str, ...] = tuple(row.get("requires", ()))
         self.provisional: bool = row.get("provisional", False)
         self._cache: dict[str, Any] = {}
