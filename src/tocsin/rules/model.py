@@ -34,6 +34,10 @@ INT_NAMES = frozenset(
         "qid", "lba",
     )
 )  # fmt: skip
+# What a variant may say otherwise than its rule.
+VARIED = (
+    "kind", "severity", "title", "signature", "meaning", "advice", "blame", "requested",
+)  # fmt: skip
 INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count", "_pid")
 
 
@@ -83,10 +87,7 @@ class Variant:
         self.match = Regex(row["match"]) if "match" in row else None
         self.values = {
             key: row[key]
-            for key in (
-                "kind", "severity", "title", "signature", "meaning", "advice", "blame",
-                "requested",
-            )  # fmt: skip
+            for key in VARIED
             if key in row
         }
         if "meaning" in self.values:
