@@ -116,6 +116,8 @@ class TraceReading:
                     _fill(raw, match)
                     break
         raw.update(self.variant_fields)
+        if self.values["requested"] is not None:
+            raw.setdefault("requested", self.values["requested"])
         fields: dict[str, str | int] = {
             name: _number(value) if is_int_field(name) else _text(value)
             for name, value in raw.items()
@@ -336,6 +338,7 @@ def _read(trace: Trace, rule: Rule, start: int, rules: Any, blame: Blame) -> Inc
         "meaning": over.get("meaning", rule.meaning),
         "advice": over.get("advice", rule.advice),
         "blame": over.get("blame", rule.blame),
+        "requested": over.get("requested", rule.requested),
     }
     severity = SEVERITY[values["severity"]]
     if any(
