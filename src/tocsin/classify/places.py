@@ -26,7 +26,7 @@ OOPS = re.compile(r" \[#\d+\](?: |$)", re.M)
 # ARM's unwinder names two functions a line: `(f) from (g+0x1/0x2)`, of old with addresses.
 FROM = re.compile(
     r"^\s*(?:\[<[0-9a-f]+>\] )?\(?(?P<callee>[A-Za-z_][\w.$]*)\S*(?: \[\w+\])?"
-    r" from (?:\[<[0-9a-f]+>\] \()?(?P<caller>[A-Za-z_][\w.$]*)\+0x"
+    r" from (?:\[<[0-9a-f]+>\] \()?(?P<caller>[A-Za-z_][\w.$]*)\+0x(?!0/)"
 )
 RELEASE = "trying to release lock"
 # Behind these a lock report tells of other tasks and other times.
