@@ -136,3 +136,13 @@ def test_where_a_report_is_cut_off_in_front_of_its_function_the_file_tells_fault
     )
     assert one.title == built.title == other.title == "kernel BUG in corrupted"
     assert one.signature == built.signature != other.signature
+
+
+@pytest.mark.parametrize(
+    "name", ["thing.isra.0", "thing.part.0.cold.12", "thing.cfi_jt", "__pi_thing", ".thing"]
+)
+def test_what_a_compiler_adds_to_a_function_changes_nothing(name):
+    log = "general protection fault: 0000 [#1] SMP\nRIP: 0010:{}+0x1/0x2\n"
+    plain, added = (tocsin.scan(log.format(name).encode())[0] for name in ("thing", name))
+    assert added.title == "general protection fault in thing"
+    assert added.signature == plain.signature
