@@ -257,7 +257,7 @@ class TraceReading:
         if self.values["signature"]:
             # What went wrong is the title's words, where and to whom the fields.
             parts.append(self.values["titles"][0])
-            parts += [f"{name}={fields.get(name, '')}" for name in self.values["signature"]]
+            parts += [f"{name}={_told(fields, name)}" for name in self.values["signature"]]
         else:
             parts.append(self.title())
         return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
@@ -268,6 +268,14 @@ class TraceReading:
     def advice(self) -> tuple[str, ...]:
         gaps = _Gaps(self.fields())
         return tuple(_FORMAT.vformat(text, (), gaps) for text in self.values["advice"])
+
+
+def _told(fields: dict[str, str | int], name: str) -> str | int:
+    """A field as a signature has it: for a function that the log lost, the file that it is in."""
+    if name == "function" and fields.get(name) == CORRUPTED and "source" in fields:
+        # Without the directory that the kernel was built in.
+        return "/".join(str(fields["source"]).split("/")[-2:])
+    return fields.get(name, "")
 
 
 class _Gaps(dict[str, Any]):
