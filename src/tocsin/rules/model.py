@@ -85,11 +85,7 @@ class Variant:
         # Console states that a boot's banner must have broken into.
         self.before: tuple[str, ...] = tuple(row.get("before", ()))
         self.match = Regex(row["match"]) if "match" in row else None
-        self.values = {
-            key: row[key]
-            for key in VARIED
-            if key in row
-        }
+        self.values = {key: row[key] for key in VARIED if key in row}
         if "meaning" in self.values:
             self.values["meaning"] = _joined(self.values["meaning"])
         if "advice" in self.values:
