@@ -1,10 +1,12 @@
 """Two reports at once where no caller is told: whose is which line."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
 import tocsin
+from tests.small import scan_cut
 
 MACHINE = "Hardware name: QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2-1 04/01/2014"
 
@@ -56,11 +58,94 @@ def oops(cpu, pid, name, *frames):
     ]
 
 
+def deadlock(cpu, pid, name, *frames):
+    return [
+        "======================================================",
+        "WARNING: possible circular locking dependency detected",
+        "6.1.0-13-amd64 #1 Not tainted",
+        "------------------------------------------------------",
+        f"{name}/{pid} is trying to acquire lock:",
+        f"ffff8ddb02707200 (&a->lock){{+.+.}}-{{3:3}}, at: {frames[0]}+0x12/0x40",
+        "",
+        "but task is already holding lock:",
+        f"ffff8ddb02707280 (&b->lock){{+.+.}}-{{3:3}}, at: {frames[1]}+0x22/0x80",
+        "",
+        "which lock already depends on the new lock.",
+        "",
+        "the existing dependency chain (in reverse order) is:",
+        "",
+        "-> #1 (&b->lock){+.+.}-{3:3}:",
+        "       lock_acquire+0xbd/0x2b0",
+        f"       {frames[1]}+0x22/0x80",
+        "-> #0 (&a->lock){+.+.}-{3:3}:",
+        "       lock_acquire+0xbd/0x2b0",
+        f"       {frames[0]}+0x12/0x40",
+        "other info that might help us debug this:",
+        " Possible unsafe locking scenario:",
+        "       CPU0                    CPU1",
+        "       ----                    ----",
+        "  lock(&b->lock);",
+        "                               lock(&a->lock);",
+        " *** DEADLOCK ***",
+        f"1 lock held by {name}/{pid}:",
+        f" #0: ffff8ddb02707280 (&b->lock){{+.+.}}-{{3:3}}, at: {frames[1]}+0x22/0x80",
+        "stack backtrace:",
+        f"CPU: {cpu} PID: {pid} Comm: {name} Not tainted 6.1.0-13-amd64 #1 Debian 6.1.55-1",
+        MACHINE,
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x44/0x5c",
+        *(f" {frame}+0x22/0x80" for frame in frames),
+        " </TASK>",
+    ]
+
+
+def use_after_free(cpu, pid, name, *frames):
+    return [
+        "==================================================================",
+        f"BUG: KASAN: slab-use-after-free in {frames[0]}+0x12/0x40",
+        f"Read of size 8 at addr ffff8ddb02707200 by task {name}/{pid}",
+        "",
+        f"CPU: {cpu} PID: {pid} Comm: {name} Not tainted 6.1.0-13-amd64 #1 Debian 6.1.55-1",
+        MACHINE,
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x44/0x5c",
+        " kasan_report+0x9c/0xc0",
+        *(f" {frame}+0x22/0x80" for frame in frames),
+        " </TASK>",
+        "",
+        f"Allocated by task {pid}:",
+        " kasan_save_stack+0x1e/0x40",
+        " make_thing+0x22/0x80",
+        "",
+        "Freed by task 7:",
+        " kasan_save_stack+0x1e/0x40",
+        " drop_thing+0x22/0x80",
+        "",
+        "The buggy address belongs to the object at ffff8ddb02707200",
+        " which belongs to the cache kmalloc-64 of size 64",
+        "==================================================================",
+    ]
+
+
+def stall(cpu, pid, name, *frames):
+    return [
+        "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+        f"rcu: \t{cpu}-...!: (1 GPs behind) idle=0004/1/0x4000000000000000 softirq=98/98 fqs=0",
+        "\t(detected by 3, t=5252 jiffies, g=-1195, q=2 ncpus=4)",
+        f"Sending NMI from CPU 3 to CPUs {cpu}:",
+        f"NMI backtrace for cpu {cpu}",
+        *body(cpu, pid, name, frames),
+    ]
+
+
 FIRST = (0, 1201, "stress", "spin_forever", "do_ioctl_thing", "__x64_sys_ioctl", "do_syscall_64",
          "entry_SYSCALL_64_after_hwframe")  # fmt: skip
 SECOND = (1, 1302, "kworker/1:1", "wait_for_lock", "flush_things", "process_one_work",
           "worker_thread", "kthread", "ret_from_fork")  # fmt: skip
 KINDS = {"lockup": lockup, "warning": warning, "oops": oops}
+AFTER = {**KINDS, "deadlock": deadlock, "use-after-free": use_after_free, "stall": stall}
 
 
 def log_of(lines, stamped=True):
@@ -127,11 +212,11 @@ def test_two_reports_in_any_order_are_mostly_told_apart(kind, change, asked):
 
 
 @pytest.mark.parametrize("stamped", [True, False])
-@pytest.mark.parametrize("b", KINDS)
-@pytest.mark.parametrize("a", KINDS)
+@pytest.mark.parametrize("b", AFTER)
+@pytest.mark.parametrize("a", AFTER)
 def test_a_report_that_was_cut_off_takes_nothing_of_the_next(a, b, stamped):
-    first, second = KINDS[a](*FIRST), KINDS[b](*SECOND)
-    same_cpu = KINDS[b](0, *SECOND[1:])
+    first, second = AFTER[a](*FIRST), AFTER[b](*SECOND)
+    same_cpu = AFTER[b](0, *SECOND[1:])
     for after in (second, same_cpu):
         alone = [(i.title, i.lines) for i in tocsin.scan(log_of(after, False))]
         assert len(alone) == 1
@@ -152,3 +237,29 @@ def test_a_waiting_report_survives_a_snapshot():
         scanner = tocsin.Scanner.loads(scanner.dumps())
         out += scanner.feed(log[cut:]) + scanner.flush()
         assert [(i.title, i.lines) for i in out] == want
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_lines_of_many_reports_in_any_order(seed):
+    dice = random.Random(seed)
+    lines = []
+    for n in range(6):
+        make = dice.choice(list(AFTER.values()))
+        report = make(dice.randrange(3), 100 + n, f"task{n}", *dice.sample(FIRST[3:], 3))
+        at = dice.randrange(len(lines) + 1)
+        for line in report[: dice.randrange(2, len(report) + 1)]:
+            at = min(len(lines), at + dice.choice([0, 0, 1, 3]))
+            lines.insert(at, line)
+            at += 1
+    log = log_of(lines, stamped=bool(seed % 4))
+    incidents = tocsin.scan(log)
+    taken = sorted(span for incident in incidents for span in incident.spans)
+    assert all(a[1] <= b[0] for a, b in pairwise(taken)), "a line is in two incidents"
+    for incident in incidents:
+        assert sorted(incident.spans) == list(incident.spans)
+        for line in incident.lines:
+            assert line in log
+    cuts = sorted(dice.sample(range(len(log)), 9))
+    whole = scan_cut(log, [])
+    assert scan_cut(log, cuts) == whole
+    assert scan_cut(log, cuts, snapshots=(2, 5, 8)) == whole

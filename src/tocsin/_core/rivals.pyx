@@ -191,7 +191,7 @@ cdef bint two_at_once(
         head = first_of(t, start, end, shapes.head)
         if not older.traced:
             return (
-                head < identity or first_of(t, start, identity, shapes.code) < identity
+                first_of(t, start, identity, shapes.code) < identity
                 or traced_twice(t, start, end, shapes)
             )
         return (
@@ -199,9 +199,9 @@ cdef bint two_at_once(
             and head < end and identity < head
             and first_of(t, start, identity, SHAPE_FRAME) < identity
         )
-    who(t, &t.lines.at[identity], &first)
-    if not known(older) and t.any_caller:
+    if t.any_caller:
         return False  # other processors answer, by request: not a report of their own
+    who(t, &t.lines.at[identity], &first)
     for i in range(identity, end):
         if t.lines.at[i].shape != shapes.identity:
             continue
@@ -307,11 +307,11 @@ cdef void give(trace_t *older, trace_t *younger, const uint8_t *moves, size_t co
         used += line.length
         younger.lines.at[kept] = line
         kept += 1
-        if k + 1 == younger.sure_lines:
-            younger.sure_text = used
     younger.sure_lines -= younger.lines.used - kept
     younger.lines.used = kept
     younger.text.used = used
+    line = younger.lines.at[younger.sure_lines - 1]  # its own start at least stays
+    younger.sure_text = line.at + line.length
     older.sure_lines = older.lines.used
     older.sure_text = older.text.used
 
