@@ -19,6 +19,7 @@ cdef struct prefix_t:
     int8_t level          # 0..7, -1 not printed
     bint stamped          # a printk time stamp stood on the line
     bint syslog           # a syslog or journal header stood on the line
+    bint tagged           # stamped, and a program's name and number stand before the message
     uint32_t caller
     # Half-open places in the line: host name, and where the message itself starts.
     uint32_t host
