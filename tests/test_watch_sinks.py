@@ -203,30 +203,6 @@ def _receiver():
     server.shutdown()
 
 
-def test_otlp(watch, receiver, tmp_path):
-    peers.module("opentelemetry.exporter.otlp.proto.http")
-    from gzip import decompress
-
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-
-    own, url = receiver
-    watch("--otlp", f"{url}/v1/logs")
-    append(tmp_path / "a.log", oom(412))
-    [body] = until(lambda: own.bodies)
-    request = ExportLogsServiceRequest()
-    request.ParseFromString(decompress(body) if body[:2] == b"\x1f\x8b" else body)
-    [resource] = request.resource_logs
-    [scope] = resource.scope_logs
-    [record] = scope.log_records
-    attributes = {one.key: one.value for one in record.attributes}
-    assert scope.scope.name == "tocsin"
-    assert record.event_name == "linux.memory.oom"
-    assert (record.severity_text, record.severity_number) == ("crit", 18)
-    assert record.body.string_value == "Out of memory: killed mysqld412"
-    assert attributes["process.pid"].int_value == 412
-    assert attributes["log.file.path"].string_value == str(tmp_path / "a.log")
-
-
 def test_apprise(watch, receiver, tmp_path):
     peers.module("apprise")
     own, url = receiver

@@ -36,7 +36,10 @@ class Background:
 
     command = PROGRAM
 
-    def __init__(self, out, *arguments, stdin=subprocess.DEVNULL, ready=True, path=None):
+    def __init__(
+        self, out, *arguments, stdin=subprocess.DEVNULL, ready=True, path=None, enter=()
+    ):
+        """`enter`: what to put before the command; it has to become it."""
         self.out = Path(out)
         self.errors = self.out.with_suffix(".err")
         told = self.out.with_suffix(".ready")
@@ -48,7 +51,7 @@ class Background:
         ):
             notified.bind(str(told))
             self.process = subprocess.Popen(
-                [*PROGRAM, *map(str, arguments)],
+                [*enter, *PROGRAM, *map(str, arguments)],
                 stdin=stdin,
                 stdout=output,
                 stderr=errors,

@@ -52,7 +52,8 @@ cdef class Grouper:
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil
     cdef bint same_printer(self, trace_t *t, input_t *line) noexcept nogil
     cdef void yields(self, input_t *line, trace_t *younger) noexcept nogil
-    cdef void rivals(self, input_t *line) noexcept nogil
+    cdef bint told_apart(self, trace_t *t) noexcept nogil
+    cdef size_t settle(self, size_t i) noexcept nogil
     cdef bint joins(self, trace_t *t, input_t *line, uint8_t *shape, bint *shaped) noexcept nogil
     cdef trace_t *within_limit(self, trace_t *t) noexcept nogil
     cdef bint continues(self, input_t *line, verdict_t *v) noexcept nogil
@@ -60,7 +61,7 @@ cdef class Grouper:
         self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure
     ) noexcept nogil
     cdef trace_t *begin(self, input_t *line, verdict_t *v) noexcept nogil
-    cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil
+    cdef size_t close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil
     cdef uint64_t fold_key(self, input_t *line, int rule) noexcept nogil
     cdef size_t mildest(self, shelf_t *shelf) noexcept nogil
     cdef void fold(self, input_t *line, verdict_t *v) noexcept nogil

@@ -30,12 +30,13 @@ from tocsin._core.keys cimport hash_bytes, skeleton
 from tocsin._core.lines cimport is_blank, memmem
 from tocsin._core.prefix cimport CLOCK_KERNEL, ORIGIN_KERNEL, ORIGIN_USER
 from tocsin._core.program cimport ROLE_CONTINUE, ROLE_END, Program, console_t, rule_t
-from tocsin._core.shapes cimport SHAPE_BLANK, SHAPE_NONE
+from tocsin._core.rivals cimport part_rivals
+from tocsin._core.shapes cimport SHAPE_ABSENT, SHAPE_BLANK, SHAPE_NONE
 from tocsin._core.shelf cimport shelf_free, shelf_push, shelf_t, shelf_take
 from tocsin._core.trace cimport (
-    ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_GAP, ENDED_LIMIT, ENDED_LINE, ENDED_NEXT,
-    ENDED_TIME, LINE_CUT, LINE_END, LINE_START, RIVALRY_ASKED, RIVALRY_OLDER, RIVALRY_YOUNGER,
-    WEAKER, line_t, lines_push, trace_cut, trace_free, trace_new, trace_t,
+    ENDED_BOOT, ENDED_END, ENDED_EVICTED, ENDED_FLUSH, ENDED_GAP, ENDED_LIMIT, ENDED_LINE,
+    ENDED_NEXT, ENDED_TIME, LINE_CUT, LINE_END, LINE_START, WEAKER, line_t, lines_push, trace_cut,
+    trace_free, trace_new, trace_t,
 )
 from tocsin._core.types cimport offset_t
 
@@ -85,58 +86,56 @@ cdef class Grouper:
             self.close_host(line.host, ENDED_BOOT)
 
     cdef void yields(self, input_t *line, trace_t *younger) noexcept nogil:
-        """A report began: others of its lane and context end, or are asked whether they go on.
+        """A report began: others of its lane and context end, or wait.
 
-        Two processors may report at once. Where no caller is told, their lines can be told apart
-        only by the kernel's clock: a line that is older than the younger report's first is none of
-        it. Such a line is what tells that there are two; so the older report waits for one more.
+        Two processors may report at once, and where no caller is told their lines come in turns.
+        While the younger report goes on it takes them all; see part_rivals for what comes then.
         """
         cdef size_t i = 0
         cdef trace_t *t
+        cdef bint told = self.told_apart(younger)
         while i < self.open.used:
             t = self.open.at[i]
             if t == younger or t.lane != younger.lane or not self.same_printer(t, line):
                 i += 1
-            elif (
-                t.ended or t.provisional or t.rivalry or t.clock != CLOCK_KERNEL
-                or younger.clock != CLOCK_KERNEL
-            ):
-                self.close(&self.open, i, ENDED_NEXT)
+            elif t.ended or t.provisional or t.rival or not (self.told_apart(t) and told):
+                i = self.close(&self.open, i, ENDED_NEXT)
             else:
-                t.rivalry = RIVALRY_ASKED
-                t.rival_time = younger.first_time
+                t.rival = younger.serial
                 i += 1
 
-    cdef void rivals(self, input_t *line) noexcept nogil:
-        """The first line after a report began beside another: do both go on?"""
-        cdef size_t i = 0, k
-        cdef trace_t *t
-        cdef trace_t *younger
-        while i < self.open.used:
-            t = self.open.at[i]
-            if t.rivalry != RIVALRY_ASKED or not self.same_printer(t, line):
-                i += 1
-                continue
-            if line.prefix.clock == CLOCK_KERNEL and (
-                t.first_time <= line.prefix.time < t.rival_time
-            ):
-                t.rivalry = RIVALRY_OLDER
-                for k in range(i + 1, self.open.used):
-                    younger = self.open.at[k]
-                    if younger.lane == t.lane and younger.first_time == t.rival_time:
-                        younger.rivalry = RIVALRY_YOUNGER
-                i += 1
+    cdef bint told_apart(self, trace_t *t) noexcept nogil:
+        """Whether its reports name their processor."""
+        cdef uint8_t identity = self.program.shapes.identity
+        return identity != SHAPE_ABSENT and (self.program.rules[t.rule].shapes >> identity) & 1
+
+    cdef size_t settle(self, size_t i) noexcept nogil:
+        """Before a report closes: what is whose, if another waits for it or it for another.
+
+        The one that waits closes with it. Returns where the report stands now.
+        """
+        cdef trace_t *t = self.open.at[i]
+        cdef size_t k
+        for k in range(self.open.used):
+            if t.rival and self.open.at[k].serial == t.rival:
+                part_rivals(t, self.open.at[k], self.program.shapes)
+        t.rival = 0
+        k = 0
+        while k < i:  # it began earlier, so stands in front
+            if self.open.at[k].rival == t.serial:
+                i -= 1
+                k = self.close(&self.open, k, ENDED_NEXT)
             else:
-                self.close(&self.open, i, ENDED_NEXT)
+                k += 1
+        return i
 
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil:
-        if not self.same_printer(t, line):
+        if not self.same_printer(t, line) or t.rival:
             return False
-        if line.prefix.clock != CLOCK_KERNEL or not (t.provisional or t.rivalry >= RIVALRY_OLDER):
-            return True
-        if t.rivalry == RIVALRY_OLDER:
-            return line.prefix.time < t.rival_time
-        return line.prefix.time >= t.first_time
+        return (
+            not t.provisional or line.prefix.clock != CLOCK_KERNEL
+            or line.prefix.time >= t.first_time
+        )
 
     cdef bint same_printer(self, trace_t *t, input_t *line) noexcept nogil:
         cdef uint32_t i
@@ -175,7 +174,7 @@ cdef class Grouper:
         self, trace_t *t, input_t *line, uint8_t shape, uint8_t flags, int rule, bint sure
     ) noexcept nogil:
         cdef line_t row
-        if shape == self.program.shapes.request and shape:
+        if shape == self.program.shapes.request:
             t.any_caller = True
         if flags & LINE_START and rule == t.rule and t.total and not t.folded:
             t.count += 1  # the same again inside it: a storm told as one
@@ -254,9 +253,15 @@ cdef class Grouper:
             t.confidence = CONFIDENCE_LIKELY
         return t
 
-    cdef void close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil:
-        cdef trace_t *t = shelf_take(shelf, i)
+    cdef size_t close(self, shelf_t *shelf, size_t i, uint8_t reason) noexcept nogil:
+        """Where the next one stands then: others may have had to close with it."""
+        cdef trace_t *t
         cdef size_t k, w
+        if shelf == &self.open:
+            if self.open.at[i].rival and reason in (ENDED_FLUSH, ENDED_GAP, ENDED_TIME):
+                reason = ENDED_NEXT  # that is what it was, with hindsight
+            i = self.settle(i)
+        t = shelf_take(shelf, i)
         trace_cut(t)
         if t.provisional:
             # Nothing took it over. If it took in a start of its own standing, it is that.
@@ -271,25 +276,26 @@ cdef class Grouper:
                     break
             if t.provisional:
                 trace_free(t)
-                return
+                return i
         t.reason = ENDED_END if t.ended and reason != ENDED_LIMIT else reason
         if t.folded and reason != ENDED_EVICTED:
             t.reason = ENDED_LINE
         if reason == ENDED_EVICTED:
             self.evicted += 1
         shelf_push(&self.closed, t)
+        return i
 
     cdef void close_host(self, uint64_t host, uint8_t reason) noexcept nogil:
         cdef size_t i = 0
         while i < self.open.used:
             if self.open.at[i].host == host:
-                self.close(&self.open, i, reason)
+                i = self.close(&self.open, i, reason)
             else:
                 i += 1
         i = 0
         while i < self.folds.used:
             if self.folds.at[i].host == host:
-                self.close(&self.folds, i, reason)
+                i = self.close(&self.folds, i, reason)
             else:
                 i += 1
 
@@ -314,7 +320,7 @@ cdef class Grouper:
             which = 0
             for i in range(self.open.used):
                 due = self.open.at[i].last_end + self.limits.gap_bytes
-                if due < first:
+                if due < first and not self.open.at[i].rival:
                     first = due
                     which = i
                     shelf = 1
@@ -399,7 +405,7 @@ cdef class Grouper:
         cdef uint32_t most
         while i < self.open.used:
             t = self.open.at[i]
-            if t == taken or t.host != line.host:
+            if t == taken or t.host != line.host or t.rival:
                 i += 1
                 continue
             most = LINGER_LINES if t.ended else self.program.rules[t.rule].gap_lines
@@ -409,7 +415,7 @@ cdef class Grouper:
             else:
                 t.others += 1
             if t.foreign > most or t.others > most * OTHERS_SHARE:
-                self.close(&self.open, i, ENDED_GAP)
+                i = self.close(&self.open, i, ENDED_GAP)
             else:
                 i += 1
 
@@ -507,11 +513,11 @@ cdef class Grouper:
             if (
                 t.host == line.host and t.clock and t.clock == line.prefix.clock
                 and line.prefix.time - t.last_time > self.program.rules[t.rule].gap_seconds
+                and not t.rival
             ):
-                self.close(&self.open, i, ENDED_TIME)
+                i = self.close(&self.open, i, ENDED_TIME)
             else:
                 i += 1
-        self.rivals(line)
         # (1) The end of an open report, before noise and before starts: the end line of a panic
         # holds the panic's own start.
         for i in range(self.open.used):

@@ -7,6 +7,7 @@ cdef enum shape_t:
     SHAPE_WORDS = 3     # hex words only: stack dumps
     SHAPE_RULER = 4     # a line of = or - (KASAN, lockdep, slab)
     SHAPE_FIRST_NAMED = 5
+    SHAPE_ABSENT = 255
 
 cdef struct frame_t:
     # Places in the body, half-open; empty where the notation has no such part.
@@ -38,10 +39,16 @@ cdef class Shapes:
     cdef uint32_t anywhere_from
     cdef tuple keep
     cdef readonly tuple names
-    # The two shapes the grouper treats by name: a report asks other CPUs for backtraces, and an
-    # answer begins. 0 when the ruleset has none.
+    # The shapes that the core knows by name: a report asks other CPUs for backtraces, and an
+    # answer begins; then those by which two reports at once are told apart. ABSENT when the
+    # ruleset has none.
     cdef uint8_t request
     cdef uint8_t reply
+    cdef uint8_t identity
+    cdef uint8_t registers
+    cdef uint8_t code
+    cdef uint8_t head
+    cdef uint8_t marker
 
     cdef uint8_t number(self, str name)
     cdef uint8_t shape_of(self, const uint8_t *body, uint32_t size) noexcept nogil

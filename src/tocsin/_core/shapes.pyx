@@ -294,6 +294,11 @@ cdef class Shapes:
             raise ValueError(f"{len(self.names)} line shapes, at most 64 fit a rule's mask")
         self.request = self.number("backtrace-request")
         self.reply = self.number("backtrace-reply")
+        self.identity = self.number("identity")
+        self.registers = self.number("registers")
+        self.code = self.number("code")
+        self.head = self.number("trace-head")
+        self.marker = self.number("marker")
         rows = sorted(
             (
                 (SHAPE_FIRST_NAMED + n, pattern.encode("latin-1"))
@@ -330,7 +335,7 @@ cdef class Shapes:
         free(self.patterns)
 
     cdef uint8_t number(self, str name):
-        return self.names.index(name) if name in self.names else 0
+        return self.names.index(name) if name in self.names else SHAPE_ABSENT
 
     cdef uint8_t shape_of(self, const uint8_t *body, uint32_t size) noexcept nogil:
         cdef uint32_t at = skip_blanks(body, 0, size), i, last

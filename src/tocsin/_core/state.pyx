@@ -115,6 +115,9 @@ def loads(Pipeline stream not None, bytes state not None):
     stream.grouper.twofold = r.u64() != 0
     for _ in range(r.u64()):
         shelf_push(&stream.grouper.open, read_trace(r, rules, shapes, stream.at))
+    for n in range(stream.grouper.open.used):
+        if stream.grouper.open.at[n].rival > stream.grouper.serial:
+            raise ValueError(f"damaged scanner state at byte {r.pos}: a rival that never began")
     for _ in range(r.u64()):
         shelf_push(&stream.grouper.folds, read_trace(r, rules, shapes, stream.at))
     r.end()

@@ -18,12 +18,6 @@ cdef struct line_t:
     uint8_t flags
     uint8_t tail         # bytes of its line end in the stream; 255: that many or more
 
-cdef enum rivalry_t:
-    RIVALRY_NONE = 0
-    RIVALRY_ASKED = 1        # another report began: the next line tells whether this one goes on
-    RIVALRY_OLDER = 2        # it does, beside the other: what is older than that is this one's
-    RIVALRY_YOUNGER = 3
-
 cdef struct lines_t:
     line_t *at
     size_t used
@@ -62,9 +56,8 @@ cdef struct trace_t:
     uint8_t before           # on a boot's banner: the console state it broke into
     uint64_t fold_key
     uint64_t count           # occurrences
-    # Two processors report at once and no caller is told: see Grouper.rivals.
-    uint8_t rivalry
-    double rival_time        # when the younger report began
+    # Serial of a report that began while this one went on, and takes its lines; 0 none.
+    uint64_t rival
     uint64_t serial          # order of opening: ties in closing are settled by it
     uint32_t foreign         # lines of its context since its last own line
     uint32_t others          # lines of other contexts of its host since then

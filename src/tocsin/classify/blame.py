@@ -24,7 +24,8 @@ CORRUPTED = "corrupted"
 
 def clean(function: str) -> str:
     """The name without what compiler and architecture added to it."""
-    name = path_of(SUFFIX.sub("", function))
+    # The big-endian 64-bit PowerPC calls the code of `f` `.f`, because `f` is its descriptor there.
+    name = path_of(SUFFIX.sub("", function.removeprefix(".")))
     name = SYSCALL.sub("", name)
     return OLD_SYSCALL.sub("", name)
 
@@ -64,7 +65,7 @@ class Profile:
     def _verdict(self, function: str) -> int:
         known = self._verdicts.get(function)
         if known is None:
-            name = SUFFIX.sub("", function)
+            name = SUFFIX.sub("", function.removeprefix("."))
             known = SKIP if self._skip.match(name) else 0
             if self._below.match(name):
                 known |= BELOW

@@ -15,7 +15,7 @@ PC = re.compile(
     r"^\s*(?:RIP:? +(?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
     r"|IP: (?:\[<\w+>\] )?|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] "
     r"|epc *: (?:\w+ : |[0-9a-f]{8,} )?|ERA: [0-9a-f]+ |TPC: <|IAOQ\[0\]: "
-    r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<][^\s+)]*)\+0x"
+    r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<.][^\s+)]*)\+0x"
     r"(?:[0-9a-f]+/0x[0-9a-f]+ \[(?P<module>\w+))?"
 )
 AT = re.compile(

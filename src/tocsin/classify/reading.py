@@ -190,7 +190,25 @@ class TraceReading:
             places = lock_places(text, False)
             if places:  # machinery, all of it; still more than nothing
                 return profile.name(places[0]), None
-        return CORRUPTED, None
+        return self._doubted(profile) or (CORRUPTED, None)
+
+    def _doubted(self, profile: Profile) -> tuple[str, str | None] | None:
+        """The function to blame, of a trace that its kernel doubts in every frame (`? f+0x1/0x2`).
+
+        Kernels without frame pointers knew no better; they said each frame's address
+        (`[<ffffffff81012345>] ? f+0x1/0x2`). Of a newer one, doubted frames alone are no trace.
+        """
+        names: list[str] = []
+        modules: list[str | None] = []
+        for line, function, _, _, module, _, reliable, _ in self.trace.frames():
+            if line <= self.start or function is None:
+                continue
+            if reliable or "[<" not in self.trace.body(line):
+                return None
+            names.append(function)
+            modules.append(module)
+        at = profile.choose(names)
+        return None if at is None else (profile.name(names[at]), modules[at])
 
     def _sections(self, profile: Profile) -> Iterator[list[tuple[str, str | None]]]:
         """The report's traces. The first one tells of the fault.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-__all__ = ["Entries", "Entry", "as_lines"]
+__all__ = ["DIGITS", "Entries", "Entry", "as_lines"]
 
 MOST = 64 << 20  # bytes of one entry; journald takes no larger ones
 

@@ -20,7 +20,11 @@ LONGEST_PAUSE = 60.0
 
 
 class Refused(Exception):
-    """The sink will never take this one: trying again is no use."""
+    """The sink will never take these, or so many of them: trying again is no use."""
+
+    def __init__(self, reason: str, count: int | None = None) -> None:
+        super().__init__(reason)
+        self.count = count
 
 
 class Entry(NamedTuple):
@@ -107,7 +111,8 @@ class Courier:
             try:
                 self.sink.send([entry.alarm for entry in batch])
             except Refused as refusal:
-                self.refused += sum(len(entry.numbers) for entry in batch)
+                count = refusal.count
+                self.refused += count or sum(len(entry.numbers) for entry in batch)
                 self._complain(f"{self.name}: {refusal}; not tried again")
             except Exception as error:  # whatever a sink's library raises, the next may work
                 if isinstance(error, BrokenPipeError) and self.sink.ends_run:

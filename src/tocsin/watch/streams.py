@@ -339,7 +339,7 @@ class Streams:
                 stream.restore(saved)
         return stream
 
-    def missed(self, name: str, reason: str, records: int) -> None:
+    def missed(self, name: str, reason: str, records: int | None) -> None:
         """A gap in a source of many streams, of which nobody knows whose it is."""
         self.report(
             alarms.gap(name, None, self.wall(), reason, offset=0, lost_records=records)

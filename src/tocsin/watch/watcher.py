@@ -145,9 +145,9 @@ class Watcher:
             # With a state directory the open reports go on after the restart.
             for stream in list(self.streams):
                 stream.flush()
-        for call in self._at_end:
-            call()
         left = self.outbox.close(self.streams.dirty)
+        for call in self._at_end:  # counts, of the last deliveries too
+            call()
         if left:
             what = "kept for the next run" if self.store else "lost"
             self._complain(f"{left} alarms could not be delivered; {what}")
