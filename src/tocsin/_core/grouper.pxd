@@ -44,6 +44,7 @@ cdef class Grouper:
     cdef offset_t told_end
     cdef bint twofold
 
+    cdef bint stands_twice(self, input_t *line, verdict_t *v) noexcept nogil
     cdef bint said_before(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void line(self, input_t *line) noexcept nogil
     cdef void expire(self, offset_t now) noexcept nogil
