@@ -151,6 +151,28 @@ def test_who_may_print_a_start(line, found):
     assert titles(line.encode() + b"\n") == found
 
 
+@pytest.mark.parametrize(
+    ("front", "confidence"),
+    [
+        (b"", "certain"),
+        (b"h login: ", "certain"),
+        (b"# ", "certain"),
+        (b"Starting the log: 20% ", "certain"),
+        (b"> ", "likely"),
+        (b"> > ", "likely"),
+        (b"| ", "likely"),
+        (b"+", "likely"),
+        (b"12: ", "likely"),
+    ],
+)
+def test_a_quoted_line_is_less_sure(front, confidence):
+    (incident,) = tocsin.scan(front + b"[    1.000000] OOPS\n", rules())
+    assert incident.confidence == confidence
+    stamped = b"".join(b"[    0.%06d] all is well\n" % n for n in range(20))
+    (incident,) = tocsin.scan(stamped + front + b"[    1.000000] OOPS\n", rules())
+    assert incident.confidence == ("certain" if confidence == "certain" else "unverified")
+
+
 # -- prefixes ------------------------------------------------------------------------------------
 
 EPOCH = 1795395723.0  # 2026-11-23 01:02:03 UTC, by GNU date

@@ -243,7 +243,9 @@ cdef class Grouper:
         t.count = 1
         t.boot = -1 if line.prefix.syslog else self.console.boot
         t.before = self.console.before if self.console.banner else 0
-        if line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL:
+        if (
+            line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL
+        ) and not line.prefix.quoted:
             t.confidence = CONFIDENCE_CERTAIN
         elif self.stamped_seen >= STAMPED_ENOUGH and not (
             self.program.rules[rule].origins & ORIGIN_USER

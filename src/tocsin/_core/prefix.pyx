@@ -58,6 +58,21 @@ cdef inline uint32_t stamp(
     return r + 1
 
 
+cdef bint quoting(const uint8_t *front, size_t size) noexcept nogil:
+    cdef size_t i
+    cdef bint numbered = False, marked = False
+    for i in range(size):
+        if front[i] in (62, 124, 43):
+            marked = True
+        elif is_digit(front[i]):
+            numbered = True
+        elif front[i] == 58 or front[i] == 45:
+            marked = marked or numbered
+        elif front[i] not in (32, 9):
+            return False
+    return marked
+
+
 cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noexcept nogil:
     cdef const uint8_t *hit
     cdef uint32_t at = start, behind
@@ -182,6 +197,13 @@ cdef uint32_t syslog_rest(
     else:
         p = facility(s, p, end, out)
     q = tag_end(s, p, end)
+    if not hosted and q - p == 6 and memcmp(s + p, b"login:", 6) == 0:
+        # No log: a getty's prompt with a name typed or the kernel's next line behind it, under the
+        # time of whoever took it down.
+        p = blanks(s, q, end)
+        if (p < end and s[p] == 91) or blanks(s, token(s, p, end), end) == end:
+            return at
+        p = q - 6
     if q == p or (not hosted and not (is_letter(s[p]) or has_pid(s, p, q))):
         if not hosted:
             return at
