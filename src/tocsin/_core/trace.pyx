@@ -5,9 +5,11 @@ view computed when asked for: a caller that only counts incidents never pays for
 """
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memchr
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
+from tocsin._core.lines cimport skip_escapes, text_end
 from tocsin._core.shapes cimport SHAPE_FRAME, frame_t, parse_frame
 
 
@@ -47,6 +49,27 @@ cdef enum:
     # What is read of one message: printk cuts its own at 1 KiB, syslog at 2. A regular expression
     # may take the square of a line's length; without a bound one line could take minutes.
     READ_BYTES = 2048
+
+
+cdef void push_plain(bytes_t *out, const uint8_t *s, size_t size) noexcept nogil:
+    """Push what can be read of a line: no colours, no NULs, no blanks at its end."""
+    cdef size_t at = 0, start = 0
+    size = text_end(s, size)
+    if memchr(s, 27, size) == NULL and memchr(s, 0, size) == NULL:
+        bytes_push(out, s, size)
+        return
+    while at < size:
+        if s[at] == 0:
+            bytes_push(out, s + start, at - start)
+            at += 1
+            start = at
+        elif s[at] == 27:
+            bytes_push(out, s + start, at - start)
+            at = skip_escapes(s, <uint32_t> at, <uint32_t> size)
+            start = at
+        else:
+            at += 1
+    bytes_push(out, s + start, size - start)
 
 
 cdef inline uint32_t read_length(const line_t *line) noexcept nogil:
@@ -183,10 +206,18 @@ cdef class Trace:
         cdef line_t *line
         if i >= self.c.lines.used:
             raise IndexError(f"line {i} of {self.c.lines.used}")
+        cdef bytes_t plain
         line = &self.c.lines.at[i]
-        return (<char *> self.c.text.at)[
-            line.at + line.body:line.at + line.body + read_length(line)
-        ].decode("latin-1")
+        plain.at = NULL
+        plain.used = plain.room = 0
+        plain.failed = False
+        push_plain(&plain, self.c.text.at + line.at + line.body, read_length(line))
+        try:
+            if plain.failed:
+                raise MemoryError
+            return (<char *> plain.at)[:plain.used].decode("latin-1") if plain.used else ""
+        finally:
+            bytes_free(&plain)
 
     def text(self):
         """The messages joined by newlines, decoded as Latin-1."""
@@ -202,9 +233,7 @@ cdef class Trace:
                 line = &self.c.lines.at[i]
                 if i:
                     bytes_push(&joined, &newline, 1)
-                bytes_push(
-                    &joined, self.c.text.at + line.at + line.body, read_length(line)
-                )
+                push_plain(&joined, self.c.text.at + line.at + line.body, read_length(line))
             try:
                 if joined.failed:
                     raise MemoryError
@@ -250,7 +279,7 @@ cdef class Trace:
             if line.shape != SHAPE_FRAME:
                 continue
             body = self.c.text.at + line.at + line.body
-            if not parse_frame(body, line.length - line.body, &f):
+            if not parse_frame(body, <uint32_t> text_end(body, line.length - line.body), &f):
                 continue
             if f.unreliable or f.symbol_end == f.symbol or at_its_begin(body, &f):
                 continue
@@ -288,7 +317,7 @@ cdef class Trace:
             if line.shape != SHAPE_FRAME:
                 continue
             body = self.c.text.at + line.at + line.body
-            if not parse_frame(body, line.length - line.body, &f):
+            if not parse_frame(body, <uint32_t> text_end(body, line.length - line.body), &f):
                 continue
             function = offset = size = module = source = None
             if f.symbol_end > f.symbol:
