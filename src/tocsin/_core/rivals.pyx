@@ -29,8 +29,8 @@ cdef enum:
     KEYS = 96
     NOBODY = -1
 
-# Seconds between the last line of the one and the first of the other, at most, if both go on. A slow
-# serial line takes a hundredth for one.
+# Seconds between the last line of the one and the first of the other, at most, if both go on. A
+# slow serial line takes a hundredth for one.
 cdef double AT_ONCE = 0.1
 
 
