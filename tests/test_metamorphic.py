@@ -274,7 +274,7 @@ def test_who_prints_a_log_again_does_not_matter(path):
                 day=time.strftime("%a %b %e %H:%M:%S %Y", when),
             )  # fmt: skip
             out.append(front.encode() + text.removeprefix(b" ") + b"\n")
-        tells_time = any(part in form for part in ("{stamp}", "{iso}", "{day}", "{unix}", "{blank}"))
+        tells_time = any(of in form for of in ("{stamp}", "{iso}", "{day}", "{unix}", "{blank}"))
         assert told(b"".join(out)) in ([expected] if tells_time else [expected, timeless]), name
 
 

@@ -162,7 +162,7 @@ def sleeper(cpu, pid, name, *frames):
 def bad_page(cpu, pid, name, *frames):
     return [
         f"BUG: Bad page state in process {name}  pfn:12345",
-        "page:ffffea0000491140 refcount:0 mapcount:1 mapping:0000000000000000 index:0x0 pfn:0x12345",
+        "page:ffffea0000491140 refcount:0 mapcount:1 mapping:0000000000000000 index:0x0",
         "flags: 0x100000000000000(node=0|zone=1)",
         "raw: 0100000000000000 dead000000000100 dead000000000122 0000000000000000",
         "page dumped because: nonzero mapcount",
