@@ -170,6 +170,118 @@ def test_the_same_where_the_last_look_saw_an_empty_file(watch, tmp_path):
     assert len(program.incidents) == 4
 
 
+@pytest.fixture(name="blink")
+def _blink(watch, tmp_path):
+    """A tocsin that has seen an empty file and then sees nothing of what `happens` with it."""
+
+    def start(happens, *arguments, was=b""):
+        log = tmp_path / "a.log"
+        append(log, was)
+        program = watch(*arguments, log)
+        time.sleep(0.2)  # times of files are coarse
+        program.process.send_signal(19)
+        happens(log)
+        program.process.send_signal(18)
+        return program
+
+    return start
+
+
+def rotate_by_copy(log):
+    copy_away(log)
+    os.truncate(log, 0)
+
+
+def reasons(program):
+    return [gap["attributes"]["tocsin.gap.reason"] for gap in program.gaps]
+
+
+@pytest.mark.parametrize("poll", [[], ["--poll"]])
+@pytest.mark.parametrize("last", [b"", oom(3)])
+def test_an_empty_file_that_was_written_copied_and_truncated(blink, last, poll):
+    def happens(log):
+        for number in (1, 2):
+            append(log, oom(number))
+            rotate_by_copy(log)
+        append(log, last)
+
+    program = blink(happens, *poll)
+    wanted = [f"mysqld{n}" for n in ((1, 2, 3) if last else (1, 2))]
+    assert told(program, len(wanted)) == wanted
+    time.sleep(0.3)
+    assert len(program.incidents) == len(wanted)
+    assert [reason.partition(";")[0] for reason in reasons(program)] == ["truncated again"] * 2
+
+
+def test_generations_that_begin_alike_are_told_apart(blink):
+    head = b"==== this is the log of the console of the machine number seventeen ====\n"
+
+    def happens(log):
+        append(log, head + oom(1))
+        rotate_by_copy(log)
+        append(log, head + oom(2))
+        copy_away(log)  # of this one there are two
+
+    program = blink(happens)
+    assert told(program, 2) == ["mysqld1", "mysqld2"]
+    time.sleep(0.3)
+    assert len(program.incidents) == 2
+
+
+def test_an_empty_file_that_was_written_and_truncated_without_a_copy(blink):
+    def happens(log):
+        append(log, oom(1))
+        os.truncate(log, 0)
+
+    program = blink(happens)
+    until(lambda: program.gaps)
+    append(program.out.parent / "a.log", oom(2))
+    assert told(program, 1) == ["mysqld2"]
+    assert reasons(program) == ["changed and yet empty: what was in it may not have been read"]
+
+
+def test_a_rotation_of_nothing_and_the_first_bytes_of_a_file_are_no_gap(blink):
+    def happens(log):
+        (log.with_name("a.log.1")).write_bytes(b"")
+        log.write_bytes(b"")
+
+    program = blink(happens)
+    log = program.out.parent / "a.log"
+    time.sleep(0.3)
+    append(log.with_name("b.log"), b"another's\n")
+    append(log, oom(1))
+    assert told(program, 1) == ["mysqld1"]
+    assert program.gaps == []
+
+
+def test_a_file_watched_from_its_end_that_was_overwritten(blink):
+    def happens(log):
+        append(log, oom(1))
+        rotate_by_copy(log)
+        append(log, oom(2) * 9)  # past where its end was
+
+    program = blink(happens, was=QUIET)
+    assert told(program, 2) == ["mysqld1", "mysqld2"]
+    assert len(program.gaps) == 1
+
+
+@pytest.mark.parametrize("last", [b"", oom(2)])
+def test_an_empty_file_that_was_rotated_while_nobody_watched_is_a_gap(watch, tmp_path, last):
+    log, state = tmp_path / "a.log", tmp_path / "state"
+    append(log, b"")
+    first = watch("--state", state, log)
+    time.sleep(1.5)  # a checkpoint
+    first.kill()
+    append(log, oom(1))
+    rotate_by_copy(log)
+    append(log, last)
+    second = watch("--state", state, log)
+    until(lambda: second.gaps)
+    if last:
+        assert told(second, 1) == ["mysqld2"]
+    assert reasons(second) == ["truncated while nobody watched; a copy of that is not read"]
+
+
 def test_a_writer_that_does_not_append_leaves_a_hole(watch, tmp_path):
     log = tmp_path / "a.log"
     with open(log, "wb", buffering=0) as writer:

@@ -77,6 +77,15 @@ cdef inline uint32_t read_length(const line_t *line) noexcept nogil:
     return length if length < READ_BYTES else READ_BYTES
 
 
+cdef inline bint at_its_begin(const uint8_t *body, const frame_t *f) noexcept nogil:
+    """`+0x0/0x90`: nothing is called from there. The call never returns and ends another function,
+    behind which this one begins."""
+    return (
+        f.offsets == f.symbol_end + 1 and f.offsets_end - f.offsets > 3
+        and body[f.offsets] == 48 and body[f.offsets + 2] == 48 and body[f.offsets + 3] == 47
+    )
+
+
 cdef class Trace:
     """One closed trace. Not made by hand: the pipeline returns them."""
 
@@ -250,8 +259,8 @@ cdef class Trace:
     def sections(self, size_t first, str head, str section):
         """The certain frames behind line `first`: a list of (function, module) for each section.
 
-        A line of shape `head` or `section` ends a section. Frames without a symbol, and those the
-        unwinder doubts, are left out.
+        A line of shape `head` or `section` ends a section. Frames without a symbol, those the
+        unwinder doubts, and those whose symbol is the wrong one are left out.
         """
         cdef size_t i
         cdef line_t *line
@@ -272,7 +281,7 @@ cdef class Trace:
             body = self.c.text.at + line.at + line.body
             if not parse_frame(body, <uint32_t> text_end(body, line.length - line.body), &f):
                 continue
-            if f.unreliable or f.symbol_end == f.symbol:
+            if f.unreliable or f.symbol_end == f.symbol or at_its_begin(body, &f):
                 continue
             module = None
             if f.module_end > f.module:

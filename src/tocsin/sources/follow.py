@@ -6,7 +6,10 @@ what was copied away before that is looked for among its siblings. What can be p
 cannot be proven read, is told as a gap.
 
 Every look first compares the bytes just before the position with those that were read there: a
-file that was truncated and has grown past the position again is another file.
+file that was truncated and has grown past the position again is another file. Of a file that was
+empty at the last look there are no such bytes. What was written, copied and truncated since is
+found by its copies: they are younger than what was seen. If there are none, its own time tells that
+something is missing.
 """
 
 from __future__ import annotations
@@ -16,7 +19,18 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tocsin.sources.rotation import HEAD, Part, Sibling, is_copy, reopen, siblings
+from tocsin.sources.rotation import (
+    HEAD,
+    UNKNOWN,
+    OpenPart,
+    Part,
+    Sibling,
+    begins_alike,
+    is_copy,
+    is_fresh,
+    reopen,
+    siblings,
+)
 from tocsin.watch.streams import Stream
 
 __all__ = ["Followed"]
@@ -29,51 +43,12 @@ LISTINGS = 5  # until two agree
 RECENT = 32  # rotated files remembered as read
 
 
-class OpenPart:
-    """One file: its identity, its descriptor (-1: closed for now), how far it was read."""
-
-    __slots__ = ("device", "fd", "inode", "position", "tail", "until")
-
-    def __init__(self, device: int, inode: int, position: int, tail: bytes = b"") -> None:
-        self.device = device
-        self.inode = inode
-        self.position = position
-        self.tail = tail
-        self.fd = -1
-        self.until = 0.0
-
-    def part(self) -> Part:
-        return Part(self.device, self.inode, self.position, self.tail.hex())
-
-    def is_file(self, status: os.stat_result) -> bool:
-        return (status.st_dev, status.st_ino) == (self.device, self.inode)
-
-    def open(self, path: str) -> bool:
-        """Have a descriptor, if this file is what lies under `path`."""
-        if self.fd >= 0:
-            return True
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return False
-        if not self.is_file(os.fstat(fd)):
-            os.close(fd)
-            return False
-        self.fd = fd
-        return True
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-
 class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_complain", "_copied", "_current", "_old", "_open", "_recent", "_refused", "_stream",
-        "from_end", "looked_at", "path", "quiet",
+        "_complain", "_current", "_old", "_open", "_recent", "_refused", "_stream", "from_end",
+        "looked_at", "path", "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -94,7 +69,6 @@ class Followed:
         self._current: OpenPart | None = None
         self._old: list[OpenPart] = []  # renamed away, maybe still written to
         self._recent: dict[tuple[int, int], bytes] = {}  # read to the end, by their first bytes
-        self._copied = 0  # when the last copy that was found was made; it was truncated then
         self._refused = False
 
     @property
@@ -143,7 +117,7 @@ class Followed:
             more |= self._rotated(status, now, appeared)
         assert self._current is not None
         part = self._current
-        if status.st_size == part.position and part.fd < 0:
+        if part.fd < 0 and status.st_size == part.position and status.st_mtime_ns == part.seen:
             return more
         if not part.open(self.path):
             self._refuse()
@@ -160,8 +134,8 @@ class Followed:
         if not saved:
             return
         parts = [
-            OpenPart(device, inode, position, bytes.fromhex(tail))
-            for device, inode, position, tail in saved
+            OpenPart(device, inode, position, bytes.fromhex(tail), *seen)
+            for device, inode, position, tail, *seen in saved
         ]
         self._current = parts.pop()
         for part in parts:
@@ -172,7 +146,13 @@ class Followed:
     def _adopt(self, status: os.stat_result) -> None:
         position = status.st_size if self.from_end else 0
         self.from_end = False
-        self._current = OpenPart(status.st_dev, status.st_ino, position)
+        part = self._current = OpenPart(status.st_dev, status.st_ino, position)
+        if position and part.open(self.path):
+            # By these it is known for the same later.
+            with contextlib.suppress(OSError):
+                part.tail = os.pread(part.fd, min(TAIL, position), max(0, position - TAIL))
+                part.seen = status.st_mtime_ns
+            part.close()
         assert self._stream is not None
         if not self._stream.offset:
             # Offsets of the stream are those of its first file, as an editor counts them.
@@ -184,23 +164,27 @@ class Followed:
     def _read(self, part: OpenPart, end: int | None = None) -> bool:
         """Feed what is new in it; True when there is more."""
         assert self._stream is not None
-        size = os.fstat(part.fd).st_size
-        if size < part.position or (part.tail and not self._is_same(part)):
+        status = os.fstat(part.fd)
+        if status.st_size < part.position or (part.tail and not self._is_same(part)):
             self._truncated(part)
-            size = os.fstat(part.fd).st_size
-        elif self._copied and size and not part.tail and part is self._current:
-            self._read_unseen(part)
-            self._copied = 0
-        if end is not None:
-            size = min(size, end)
+            status = os.fstat(part.fd)
+        size = status.st_size if end is None else min(status.st_size, end)
+        fresh = not part.tail and part is self._current
+        if fresh and size <= part.position:
+            self._read_unseen(part, b"", status.st_mtime_ns)
         stop = part.position + BURST
         while part.position < min(size, stop):
             data = os.pread(part.fd, min(CHUNK, size - part.position), part.position)
             if not data:
                 return False
+            if fresh:
+                # What was copied away before these bytes were written has its name by now.
+                self._read_unseen(part, data, status.st_mtime_ns)
+                fresh = False
             part.position += len(data)
             part.tail = data[-TAIL:] if len(data) >= TAIL else (part.tail + data)[-TAIL:]
             self._stream.feed(data)
+        part.seen = status.st_mtime_ns
         return part.position < size
 
     def _is_same(self, part: OpenPart) -> bool:
@@ -213,11 +197,10 @@ class Followed:
             for sibling in self._unread()
             if is_copy(sibling, self.path, part.position, part.tail)
         ]
-        self._copied = 0
+        part.since, part.before = part.seen, (part.position, part.tail)
         if copies:
-            self._copied = copies[-1].changed
+            part.since, part.before = copies[-1].changed, None
             self._read_whole(copies[-1], part.position)
-            self._read_unseen(part)
         # Between the copy and the truncation a writer may have written, and nobody can know.
         self._stream.gap(
             "truncated; what was written last before that may not have been read"
@@ -226,37 +209,80 @@ class Followed:
         )
         part.position = 0
         part.tail = b""
+        part.names = UNKNOWN
+        part.again = True
+        part.restored = False
         with contextlib.suppress(OSError):
             # A writer that does not append leaves a hole up to where it was.
             part.position = os.lseek(part.fd, 0, os.SEEK_DATA)
+        part.seen = os.fstat(part.fd).st_mtime_ns
         self._stream.moved()
 
-    def _read_unseen(self, part: OpenPart) -> None:
-        """What was written, copied and truncated again since the last look: later copies."""
+    def _read_unseen(self, part: OpenPart, data: bytes, changed: int) -> None:
+        """Before the first bytes of a file: what was written, copied and truncated since the last
+        look, by its copies. `data` is what is there now, `changed` when that was."""
         assert self._stream is not None
-        later = [sibling for sibling in self._unread() if sibling.changed > self._copied]
-        head = os.pread(part.fd, HEAD, 0)
+        names = self._names_changed()
+        first, part.since = not part.since, part.since or changed
+        same, part.again = changed == part.seen and not part.again, is_fresh(changed)
+        if first or same:
+            part.names = names
+            return
+        # No new name, no new copy: the usual first bytes of a file cost no listing.
+        listed = self._unread() if names != part.names or names == UNKNOWN else []
+        try:
+            renamed = not part.is_file(os.stat(self.path))
+        except OSError:
+            renamed = True
+        if renamed:
+            return  # not truncated: what is younger than it will have its turn
+        later = [sibling for sibling in listed if sibling.changed > part.since]
+        if not data:
+            with contextlib.suppress(OSError):
+                data = os.pread(part.fd, CHUNK, part.position)
+        part.names = names
         for sibling in later:
-            size = min(len(head), len(sibling.head))
-            if not sibling.size or (size and head[:size] == sibling.head[:size]):
-                continue  # what it is a copy of is still there to be read
+            if not sibling.size:
+                continue
+            if data and begins_alike(sibling, self.path, part.position, data):
+                part.names = UNKNOWN  # still there to be read; to be looked for when it is not
+                continue
+            if part.restored:
+                # A file that was renamed before may have been written to since: nobody knows.
+                self._stream.gap("truncated while nobody watched; a copy of that is not read")
+                break
             self._stream.gap("truncated again; what was written last before that may be missing")
-            self._read_whole(sibling, 0)
-            self._copied = sibling.changed
+            known = part.before and is_copy(sibling, self.path, *part.before)
+            self._read_whole(sibling, part.before[0] if part.before and known else 0)
+            part.since = sibling.changed
+        if not later and not data and changed != part.seen:
+            self._stream.gap("changed and yet empty: what was in it may not have been read")
+        part.restored = False
+
+    def _names_changed(self) -> int:
+        """When the directory was changed last."""
+        try:
+            changed = os.stat(os.path.dirname(self.path)).st_mtime_ns
+        except OSError:
+            return UNKNOWN
+        return UNKNOWN if is_fresh(changed) else changed
 
     def _unread(self) -> list[Sibling]:
         known = set(self.files)
-        found = siblings(self.path)
+        found: dict[tuple[int, int], Sibling] = {}
+        before: list[tuple[str, int, int]] | None = None
         for _ in range(LISTINGS):
             # While they are being renamed one after another, a list of them may miss some.
-            again = siblings(self.path)
-            if [one[:3] for one in again] == [one[:3] for one in found]:
+            listed = siblings(self.path)
+            found |= {(one.device, one.inode): one for one in listed}
+            names = [one[:3] for one in listed]
+            if names == before:
                 break
-            found = again
+            before = names
         return [
             sibling
-            for sibling in found
-            if (sibling.device, sibling.inode) not in known and not self._is_read(sibling)
+            for key, sibling in sorted(found.items(), key=lambda item: item[1].age)
+            if key not in known and not self._is_read(sibling)
         ]
 
     def _is_read(self, sibling: Sibling) -> bool:
@@ -287,7 +313,6 @@ class Followed:
             for sibling in self._unread():
                 if sibling.changed >= changed and (sibling.device, sibling.inode) != now_there:
                     self._read_whole(sibling, 0)
-        self._copied = 0
         self._current = OpenPart(status.st_dev, status.st_ino, 0)
         self._stream.moved()
         return False
@@ -323,6 +348,8 @@ class Followed:
         part = OpenPart(sibling.device, sibling.inode, position)
         part.fd = reopen(sibling, self.path)
         if part.fd < 0:
+            assert self._stream is not None
+            self._stream.gap("rotated again before it was read", sibling.size - position)
             return
         while self._read(part, sibling.size):
             pass
