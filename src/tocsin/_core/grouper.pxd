@@ -38,6 +38,7 @@ cdef class Grouper:
     cdef int begun_rule
     cdef double begun_time
     cdef bint replayed
+    cdef offset_t shown_end     # where the line that announced it ended
     # The last stamped line that meant something, and where it ended: a log taken from two consoles
     # at once holds each line twice.
     cdef uint64_t told

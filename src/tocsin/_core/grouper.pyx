@@ -82,6 +82,8 @@ cdef class Grouper:
             and self.stamped_seen >= STAMPED_ENOUGH
         ):
             return  # here the kernel stamps what it says: this is somebody else's text
+        if said.new_boot and self.shown_end and line.offset == self.shown_end:
+            return  # somebody at the prompt looks at the kernel's log
         if console_step(&self.console, said.state, said.new_boot):
             self.close_host(line.host, ENDED_BOOT)
 
@@ -477,6 +479,7 @@ cdef class Grouper:
         """
         if v.replay:
             self.replayed = True
+            self.shown_end = line.offset + line.size + line.tail
         if not line.prefix.stamped or v.noise:
             return False
         if line.prefix.clock != CLOCK_KERNEL or line.prefix.time != self.begun_time:

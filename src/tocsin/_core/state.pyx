@@ -16,7 +16,7 @@ from tocsin._core.shelf cimport shelf_push
 from tocsin._core.snapshot cimport Reader, Writer, read_trace, write_trace
 from tocsin._core.types cimport offset_t
 
-cdef bytes MAGIC = b"tocsin\x00\x05"
+cdef bytes MAGIC = b"tocsin\x00\x06"
 cdef enum:
     MAGIC_BYTES = 8
     FINGERPRINT_BYTES = 16
@@ -60,6 +60,7 @@ def dumps(Pipeline stream not None):
     w.i64(stream.grouper.begun_rule)
     w.f64(stream.grouper.begun_time)
     w.u64(stream.grouper.replayed)
+    w.i64(stream.grouper.shown_end)
     w.u64(stream.grouper.told)
     w.i64(stream.grouper.told_end)
     w.u64(stream.grouper.twofold)
@@ -110,6 +111,7 @@ def loads(Pipeline stream not None, bytes state not None):
     stream.grouper.begun_rule = <int> r.i64()
     stream.grouper.begun_time = r.f64()
     stream.grouper.replayed = r.u64() != 0
+    stream.grouper.shown_end = r.i64()
     stream.grouper.told = r.u64()
     stream.grouper.told_end = r.i64()
     stream.grouper.twofold = r.u64() != 0
