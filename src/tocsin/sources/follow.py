@@ -28,6 +28,7 @@ from tocsin.sources.rotation import (
     begins_alike,
     is_copy,
     is_fresh,
+    names_changed,
     reopen,
     siblings,
 )
@@ -41,14 +42,15 @@ TAIL = 64
 LINGER = 10.0  # seconds for which a renamed file may still be written to
 LISTINGS = 5  # until two agree
 RECENT = 32  # rotated files remembered as read
+PASSED = 8  # rotations after which one that went unseen is still looked for
 
 
 class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_complain", "_current", "_old", "_open", "_recent", "_refused", "_stream", "from_end",
-        "looked_at", "path", "quiet",
+        "_complain", "_current", "_old", "_open", "_passed", "_recent", "_refused", "_stream",
+        "from_end", "looked_at", "path", "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +71,8 @@ class Followed:
         self._current: OpenPart | None = None
         self._old: list[OpenPart] = []  # renamed away, maybe still written to
         self._recent: dict[tuple[int, int], bytes] = {}  # read to the end, by their first bytes
+        # When those were changed last that were renamed away; of the last few.
+        self._passed: tuple[int, ...] = ()
         self._refused = False
 
     @property
@@ -115,12 +119,15 @@ class Followed:
             self._adopt(status)
         elif not self._current.is_file(status):
             more |= self._rotated(status, now, appeared)
+        elif appeared == 1 and self._passed:
+            # It is here already: at an earlier look, which was told of another that went unseen.
+            self._read_between(status)
         assert self._current is not None
         part = self._current
         if part.fd < 0 and status.st_size == part.position and status.st_mtime_ns == part.seen:
             return more
         if not part.open(self.path):
-            self._refuse()
+            self._refuse(part)
             return more
         self._refused = False
         return self._read(part) or more
@@ -222,7 +229,7 @@ class Followed:
         """Before the first bytes of a file: what was written, copied and truncated since the last
         look, by its copies. `data` is what is there now, `changed` when that was."""
         assert self._stream is not None
-        names = self._names_changed()
+        names = names_changed(self.path)
         first, part.since = not part.since, part.since or changed
         same, part.again = changed == part.seen and not part.again, is_fresh(changed)
         if first or same:
@@ -258,14 +265,6 @@ class Followed:
         if not later and not data and changed != part.seen:
             self._stream.gap("changed and yet empty: what was in it may not have been read")
         part.restored = False
-
-    def _names_changed(self) -> int:
-        """When the directory was changed last."""
-        try:
-            changed = os.stat(os.path.dirname(self.path)).st_mtime_ns
-        except OSError:
-            return UNKNOWN
-        return UNKNOWN if is_fresh(changed) else changed
 
     def _unread(self) -> list[Sibling]:
         known = set(self.files)
@@ -307,15 +306,26 @@ class Followed:
             self._remember(old.fd)
             old.until = now + LINGER
             self._old.append(old)
-        if changed is not None and appeared != 1:
-            # More than one rotation since the last look: files came and went unseen.
-            now_there = status.st_dev, status.st_ino
-            for sibling in self._unread():
-                if sibling.changed >= changed and (sibling.device, sibling.inode) != now_there:
-                    self._read_whole(sibling, 0)
+        if changed is not None:
+            self._passed = (*self._passed, changed)[-PASSED:]
+            if appeared != 1:
+                self._read_between(status)  # more than one rotation since the last look
         self._current = OpenPart(status.st_dev, status.st_ino, 0)
         self._stream.moved()
         return False
+
+    def _read_between(self, status: os.stat_result) -> None:
+        """Files that came and went unseen, before what is there now."""
+        now_there = status.st_dev, status.st_ino
+        for sibling in self._unread():
+            if sibling.changed < self._passed[0] or sibling[1:3] == now_there:
+                continue
+            part = self._reopened(sibling, 0)
+            if part is not None:
+                while self._read(part):
+                    pass
+                self._remember(part.fd)
+                self._old.append(part)  # its writer may not know yet
 
     def _rotated_away(self, part: OpenPart) -> None:
         """Not under any name. A copy of it may be, and have the rest."""
@@ -344,12 +354,18 @@ class Followed:
         for sibling in siblings(self.path):
             yield sibling.path
 
-    def _read_whole(self, sibling: Sibling, position: int) -> None:
+    def _reopened(self, sibling: Sibling, position: int) -> OpenPart | None:
         part = OpenPart(sibling.device, sibling.inode, position)
         part.fd = reopen(sibling, self.path)
         if part.fd < 0:
             assert self._stream is not None
             self._stream.gap("rotated again before it was read", sibling.size - position)
+            return None
+        return part
+
+    def _read_whole(self, sibling: Sibling, position: int) -> None:
+        part = self._reopened(sibling, position)
+        if part is None:
             return
         while self._read(part, sibling.size):
             pass
@@ -373,7 +389,9 @@ class Followed:
                 self._old.remove(part)
         return more
 
-    def _refuse(self) -> None:
-        if not self._refused:
-            self._refused = True
-            self._complain(f"{self.path}: cannot be opened; trying again")
+    def _refuse(self, part: OpenPart) -> None:
+        with contextlib.suppress(OSError):
+            # Else it was rotated away a moment ago.
+            if not self._refused and part.is_file(os.stat(self.path)):
+                self._refused = True
+                self._complain(f"{self.path}: cannot be opened; trying again")

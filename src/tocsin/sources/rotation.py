@@ -18,7 +18,7 @@ from tocsin.sources.archive import recognise
 
 __all__ = [
     "HEAD", "UNKNOWN", "OpenPart", "Part", "Sibling", "begins_alike", "is_copy", "is_fresh",
-    "reopen", "siblings",
+    "names_changed", "reopen", "siblings",
 ]  # fmt: skip
 
 HEAD = 64  # bytes that tell one file from a later one in the same inode
@@ -110,6 +110,15 @@ class Sibling(NamedTuple):
 def is_fresh(changed: int) -> bool:
     """Whether what was changed then may have been changed since without its time telling."""
     return time.time_ns() - changed < TICK
+
+
+def names_changed(path: str) -> int:
+    """When the directory of `path` was changed last; UNKNOWN while that may still be so."""
+    try:
+        changed = os.stat(os.path.dirname(path)).st_mtime_ns
+    except OSError:
+        return UNKNOWN
+    return UNKNOWN if is_fresh(changed) else changed
 
 
 _listed: dict[str, tuple[int, list[str]]] = {}
