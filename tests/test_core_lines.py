@@ -124,10 +124,53 @@ def test_a_literal_that_runs_into_a_glued_stamp():
         ("Nov 23 01:02:03 h app[3]: Traceback", ["t.user"]),
         ("Traceback", ["t.user"]),
         ("[    1.000000] Traceback", ["t.user"]),  # programs write to /dev/kmsg as well
+        ("[    1.000000] app[3]: OOPS", []),
+        ("[    1.000000] (sd-umount)[3]: OOPS", []),
+        ("[    1.000000] app[3]: Traceback", ["t.user"]),
+        ("[    1.000000] app: OOPS", ["t.report"]),  # a driver's name looks like that
+        ("[    1.000000] sd 0:0:0:0: [sda]: OOPS", ["t.report"]),
+        ("Nov 23 01:02:03 h app: kernel: OOPS", []),
+        ("Nov 23 01:02:03 h app[3]: kernel: OOPS", []),
+        ("Nov 23 01:02:03 h kern.err kernel: OOPS", ["t.report"]),
+        ("Nov 23 01:02:03 h daemon.err app[3]: OOPS", []),
+        ("Nov 23 01:02:03 relay Nov 23 01:02:02 h kernel: OOPS", ["t.report"]),
+        ("Nov 23 01:02:03 relay Nov 23 01:02:02 h app[3]: OOPS", []),
+        # A time with no host and tag was put there by whoever took the line down.
+        ("2026-11-23T01:02:03Z OOPS", ["t.report"]),
+        ("2026-11-23T01:02:03Z [    1.000000] OOPS", ["t.report"]),
+        ("2026-11-23T01:02:03.123456789Z stdout F OOPS", ["t.report"]),
+        ("2026-11-23 01:02:03 app[3]: OOPS", []),
+        ("2026-11-23 01:02:03,123 ERROR app: OOPS", []),
+        ("Nov 23 01:02:03 [    1.000000] OOPS", ["t.report"]),
+        ("[2026-11-23 01:02:03] OOPS", ["t.report"]),
+        ("[2026-11-23 01:02:03] [    1.000000] app[3]: OOPS", []),
+        ("01:02:03.123 OOPS", ["t.report"]),
     ],
 )
 def test_who_may_print_a_start(line, found):
     assert titles(line.encode() + b"\n") == found
+
+
+@pytest.mark.parametrize(
+    ("front", "confidence"),
+    [
+        (b"", "certain"),
+        (b"h login: ", "certain"),
+        (b"# ", "certain"),
+        (b"Starting the log: 20% ", "certain"),
+        (b"> ", "likely"),
+        (b"> > ", "likely"),
+        (b"| ", "likely"),
+        (b"+", "likely"),
+        (b"12: ", "likely"),
+    ],
+)
+def test_a_quoted_line_is_less_sure(front, confidence):
+    (incident,) = tocsin.scan(front + b"[    1.000000] OOPS\n", rules())
+    assert incident.confidence == confidence
+    stamped = b"".join(b"[    0.%06d] all is well\n" % n for n in range(20))
+    (incident,) = tocsin.scan(stamped + front + b"[    1.000000] OOPS\n", rules())
+    assert incident.confidence == ("certain" if confidence == "certain" else "unverified")
 
 
 # -- prefixes ------------------------------------------------------------------------------------
@@ -154,6 +197,29 @@ EPOCH = 1795395723.0  # 2026-11-23 01:02:03 UTC, by GNU date
         ("2026-11-23T01:02:03.500Z db kernel: ", EPOCH + 0.5, "wall", "db", None, None),
         ("2026-11-23 01:02:03 db kernel: ", EPOCH, "wall", "db", None, None),
         ("[Mon Nov 23 01:02:03 2026] ", EPOCH, "wall", None, None, None),
+        ("[    1.250000 <    0.000125>] ", 1.25, "kernel", None, None, None),
+        ("[    1.250000 <    0.000125 >] web-1 kernel: ", 1.25, "kernel", "web-1", None, None),
+        ("[Nov23 01:02] ", None, None, None, None, None),
+        ("[  +0.000125] ", None, None, None, None, None),
+        ("2026-11-23T01:02:03,000000+00:00 ", EPOCH, "wall", None, None, None),
+        ("kern  :err   : 2026-11-23T01:02:03,000000+00:00 ", EPOCH, "wall", None, None, 3),
+        ("1795395723.000000 db kernel: ", EPOCH, "wall", "db", None, None),
+        ("Mon 2026-11-23 01:02:03 UTC db kernel: ", EPOCH, "wall", "db", None, None),
+        ("Mon Nov 23 01:02:03 2026 kern.err kernel: ", None, None, None, None, 3),
+        ("Mon Nov 23 01:02:03 2026 kern.err kernel: [  1.250000] ", 1.25, "kernel", None, None, 3),
+        ("Nov 23 01:02:03 db kern.warn kernel: ", None, None, "db", None, 4),
+        ("Nov 23 01:02:03 db kern.info kernel: ", None, None, "db", None, 6),
+        ("Nov 23 2026 01:02:03 db kernel: ", None, None, "db", None, None),
+        ("Nov 23 01:02:04 relay Nov 23 01:02:03 db kernel: ", None, None, "db", None, None),
+        ("98 <3>1 2026-11-23T01:02:03Z db kernel - - - ", EPOCH, "wall", "db", None, 3),
+        ("2026-11-23T01:02:03Z ", EPOCH, "wall", None, None, None),
+        ("2026-11-23T01:02:03Z [    1.250000] ", 1.25, "kernel", None, None, None),
+        ("2026-11-23T01:02:03.000Z stderr P ", EPOCH, "wall", None, None, None),
+        ("2026-11-23 01:02:03.000+0000: ", EPOCH, "wall", None, None, None),
+        ("[2026-11-23 01:02:03] ", EPOCH, "wall", None, None, None),
+        ("[2026-11-23T01:02:03Z] [    1.250000][    C2] ", 1.25, "kernel", None, "C2", None),
+        ("Nov 23 01:02:03 [    1.250000] ", 1.25, "kernel", None, None, None),
+        ("01:02:03.123456 > ", None, None, None, None, None),
         ("<3>1 2026-11-23T01:02:03Z db kernel - - - ", EPOCH, "wall", "db", None, 3),
         ("3,1234,1250000,-;", 1.25, "kernel", None, None, 3),
         ("3,1234,1250000,-,caller=T12;", 1.25, "kernel", None, "T12", 3),

@@ -5,6 +5,7 @@ No expected values: a log is scanned in two ways that must agree.
 
 import random
 import re
+import time
 
 import pytest
 
@@ -160,6 +161,148 @@ def test_a_syslog_header_does_not_matter(path):
         (i.kind, i.title, i.signature) for i in wrapped
     ]
     assert {i.host for i in wrapped} <= {"vm-17"}
+
+# What is put in front of every line by whoever takes it down, and in place of the kernel's stamp by
+# whoever prints the log again. {n}: a number that grows; {iso} and {day}: the stamp as a time.
+IN_FRONT = {
+    "minicom": "[2026-11-23 01:02:{n:02d}] ",
+    "a terminal server": "[2026-11-23T01:02:{n:02d}.250Z] ",
+    "screen": "01:02:{n:02d}.250 ",
+    "picocom": "01:02:{n:02d}.250000 > ",
+    "docker": "2026-11-23T01:02:{n:02d}.123456789Z ",
+    "a pod's log": "2026-11-23T01:02:{n:02d}.123456789Z stdout F ",
+    "a container runtime's errors": "2026-11-23T01:02:{n:02d}.123456789Z stderr F ",
+    "libvirt": "2026-11-23 01:02:{n:02d}.250+0000: ",
+    "ts": "Nov 23 01:02:{n:02d} ",
+    "an ISO time": "2026-11-23 01:02:{n:02d} ",
+    "grabserial": "[1.{n:06d} 0.000125] ",
+    "compose": "console-1  | ",
+    "a pod's name": "[pod/console-0/console] ",
+    "a host's name": "[web1] ",
+    "a colour": "\x1b[0;33m",
+    "a bell": "\x07",
+    "a level": "<4>",
+    "dmesg -x": "kern  :warn  : ",
+}
+INSTEAD = {
+    "dmesg -T": "[{day}] ",
+    "dmesg -x -T": "kern  :warn  : [{day}] ",
+    "dmesg -e": "[  +0.{part}] ",
+    "dmesg -e, the first of a minute": "[Nov23 01:02] ",
+    "dmesg -d": "[{stamp} <    0.000125>] ",
+    "dmesg in ISO": "{iso},{part}+00:00 ",
+    "dmesg in colour": "\x1b[32m[{stamp}] \x1b[0m\x1b[1m\x1b[31m",
+    "a level alone": "<4>",
+    "nothing": "",
+}
+# The same of logs that speak of many machines, and of no boots.
+AS_LOG = {
+    "journalctl": "Nov 23 01:02:{n:02d} web1 kernel: ",
+    "journalctl -o short-precise": "Nov 23 01:02:{n:02d}.{part} web1 kernel: ",
+    "journalctl -o short-iso": "{iso}+0000 web1 kernel: ",
+    "journalctl -o short-full": "Mon {blank} UTC web1 kernel: ",
+    "journalctl -o short-unix": "{unix}.{part} web1 kernel: ",
+    "journalctl -o short-monotonic": "[{stamp}] web1 kernel: ",
+    "journalctl -o short-delta": "[{stamp} <    0.000125 >] web1 kernel: ",
+    "journalctl -o cat": "kernel: ",
+    "busybox": "Nov 23 01:02:{n:02d} web1 kern.warn kernel: [{stamp}] ",
+    "logread": "Mon Nov 23 01:02:{n:02d} 2026 kern.warn kernel: [{stamp}] ",
+    "rsyslog": "{iso}.{part}+00:00 web1 kernel: [{stamp}] ",
+    "a relay": "Nov 23 01:02:{n:02d} relay Nov 23 01:02:{n:02d} web1 kernel: [{stamp}] ",
+    "RFC 5424": "<4>1 {iso}.{part}+00:00 web1 kernel - - - [{stamp}] ",
+    "RFC 6587": "98 <4>1 {iso}.{part}+00:00 web1 kernel - - - [{stamp}] ",
+    "a caller": "[{stamp}][  T123] ",
+}
+BEHIND = {
+    "the end of a colour": b"\x1b[0m",
+    "the line cleared": b"\x1b[K",
+    "NULs": b"\x00\x00\x00",
+    "blanks": b"   ",
+}
+
+
+def told(log):
+    """What is said of a log, whoever took it down."""
+    return sorted(
+        (i.kind, i.title, i.count)
+        for i in tocsin.scan(log)
+        if i.severity <= tocsin.Severity.WARNING and not i.boot
+    )
+
+
+def all_stamped(log):
+    """The lines of a log of which the kernel stamped every one; others are left out."""
+    if not all(STAMPED.match(line) for line in log.split(b"\n") if line.strip()):
+        pytest.skip("not a plain kernel log")
+    return [line for line in re.sub(rb"\r+\n", b"\n", log).split(b"\n") if line.strip()]
+
+
+@every_case
+def test_who_took_a_line_down_does_not_matter(path):
+    lines = all_stamped(read(path))
+    expected = told(b"".join(line + b"\n" for line in lines))
+    for name, form in IN_FRONT.items():
+        if form.startswith(("<", "kern")) and any(line.startswith(b"<") for line in lines):
+            continue  # it has a level
+        fronts = (form.format(n=n % 60).encode() for n in range(len(lines)))
+        log = b"".join(front + line + b"\n" for front, line in zip(fronts, lines, strict=True))
+        assert told(log) == expected, name
+
+
+@every_case
+def test_who_prints_a_log_again_does_not_matter(path):
+    lines = all_stamped(read(path))
+    if any(re.match(rb"\s*<|\[ *[\d.]+\](?:\[| \S+ kernel: )", line) for line in lines):
+        pytest.skip("levels, callers or hosts are part of this log")
+    expected = told(b"".join(line + b"\n" for line in lines))
+    # Where nothing tells the time, no silence ends a report: as if no time had passed.
+    timeless = told(b"".join(b"[    1.000000]" + line.partition(b"]")[2] + b"\n" for line in lines))
+    # What a second boot ends goes on in a log that speaks of no boots.
+    boots = sum(b"Linux version" in line for line in lines)
+    forms = INSTEAD if boots > 1 else {**INSTEAD, **AS_LOG}
+    for name, form in forms.items():
+        out = []
+        for line in lines:
+            stamp, _, text = line.lstrip(b"[ ").partition(b"]")
+            whole, _, part = stamp.decode().partition(".")
+            unix = 1795392000 + int(whole)
+            when = time.gmtime(unix)
+            front = form.format(
+                n=int(whole) % 60, stamp=f"{whole:>5}.{part}", part=part, unix=unix,
+                iso=time.strftime("%Y-%m-%dT%H:%M:%S", when),
+                blank=time.strftime("%Y-%m-%d %H:%M:%S", when),
+                day=time.strftime("%a %b %e %H:%M:%S %Y", when),
+            )  # fmt: skip
+            out.append(front.encode() + text.removeprefix(b" ") + b"\n")
+        tells_time = any(of in form for of in ("{stamp}", "{iso}", "{day}", "{unix}", "{blank}"))
+        assert told(b"".join(out)) in ([expected] if tells_time else [expected, timeless]), name
+
+
+@every_case
+def test_what_a_terminal_adds_behind_a_line_does_not_matter(path):
+    log = re.sub(rb"\r+\n", b"\n", read(path))
+    for name, behind in BEHIND.items():
+        assert told(log.replace(b"\n", behind + b"\n")) == told(log), name
+
+
+@every_case
+def test_a_console_taken_down_twice_does_not_restart(path):
+    """Each line twice, as where `console=tty0` and `console=ttyS0` end in one file."""
+    lines = all_stamped(read(path))
+    if b"Linux version" not in lines[0]:
+        # That the log holds all twice shows at the first line of a boot.
+        lines.insert(0, b"[    0.000000] Linux version 6.1.0 (gcc) #1 SMP")
+    once = b"".join(line + b"\n" for line in lines)
+    twice = b"".join(line + b"\n" + line + b"\n" for line in lines)
+    assert [i.title for i in tocsin.scan(twice) if i.kind == "boot"] == [
+        i.title for i in tocsin.scan(once) if i.kind == "boot"
+    ]
+    if path.parent.name == "contexts":
+        return  # two at once are told apart line by line: twice as many are too many
+    assert {(kind, title) for kind, title, _ in told(once)} <= {
+        (kind, title) for kind, title, _ in told(twice)
+    }
+
 
 
 @every_case

@@ -140,12 +140,69 @@ def stall(cpu, pid, name, *frames):
     ]
 
 
+def sleeper(cpu, pid, name, *frames):
+    return [
+        "BUG: sleeping function called from invalid context at kernel/locking/mutex.c:580",
+        f"in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: {pid}, name: {name}",
+        "preempt_count: 1, expected: 0",
+        "RCU nest depth: 0, expected: 0",
+        "Preemption disabled at:",
+        f"[<ffffffff81234567>] {frames[-1]}+0x22/0x80",
+        f"CPU: {cpu} PID: {pid} Comm: {name} Not tainted 6.1.0-13-amd64 #1 Debian 6.1.55-1",
+        MACHINE,
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x44/0x5c",
+        " __might_resched+0x1e0/0x2c0",
+        *(f" {frame}+0x22/0x80" for frame in frames),
+        " </TASK>",
+    ]
+
+
+def bad_page(cpu, pid, name, *frames):
+    return [
+        f"BUG: Bad page state in process {name}  pfn:12345",
+        "page:ffffea0000491140 refcount:0 mapcount:1 mapping:0000000000000000 index:0x0",
+        "flags: 0x100000000000000(node=0|zone=1)",
+        "raw: 0100000000000000 dead000000000100 dead000000000122 0000000000000000",
+        "page dumped because: nonzero mapcount",
+        "page_owner tracks the page as allocated",
+        "page last allocated via order 0, migratetype Unmovable, gfp_mask 0xcc0(GFP_KERNEL), pid 1",
+        " post_alloc_hook+0x22/0x80",
+        " make_page+0x22/0x80",
+        "Modules linked in: xfs libcrc32c",
+        f"CPU: {cpu} PID: {pid} Comm: {name} Not tainted 6.1.0-13-amd64 #1 Debian 6.1.55-1",
+        MACHINE,
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x44/0x5c",
+        " bad_page+0x80/0xf0",
+        *(f" {frame}+0x22/0x80" for frame in frames),
+        " </TASK>",
+    ]
+
+
+def held_lock(cpu, pid, name, *frames):
+    return [
+        "================================================",
+        "WARNING: lock held when returning to user space!",
+        "6.1.0-13-amd64 #1 Not tainted",
+        "------------------------------------------------",
+        f"{name}/{pid} is leaving the kernel with locks still held!",
+        f"1 lock held by {name}/{pid}:",
+        f" #0: ffff8ddb02707280 (&b->lock){{+.+.}}-{{3:3}}, at: {frames[1]}+0x22/0x80",
+    ]
+
+
 FIRST = (0, 1201, "stress", "spin_forever", "do_ioctl_thing", "__x64_sys_ioctl", "do_syscall_64",
          "entry_SYSCALL_64_after_hwframe")  # fmt: skip
 SECOND = (1, 1302, "kworker/1:1", "wait_for_lock", "flush_things", "process_one_work",
           "worker_thread", "kthread", "ret_from_fork")  # fmt: skip
 KINDS = {"lockup": lockup, "warning": warning, "oops": oops}
-AFTER = {**KINDS, "deadlock": deadlock, "use-after-free": use_after_free, "stall": stall}
+AFTER = {
+    **KINDS, "deadlock": deadlock, "use-after-free": use_after_free, "stall": stall,
+    "sleeper": sleeper, "bad page": bad_page, "held lock": held_lock,
+}  # fmt: skip
 
 
 def log_of(lines, stamped=True):

@@ -127,3 +127,22 @@ def test_signatures_of_the_crash_logs_stand_for_one_title_each(shared):
         if " in " in incident.title and incident.kind.startswith(("kernel.", "sanitizer.")):
             signatures[incident.kind, incident.title].add(incident.signature)
     assert {named for named, ids in signatures.items() if len(ids) > 1} == set()
+
+
+def test_where_a_report_is_cut_off_in_front_of_its_function_the_file_tells_faults_apart():
+    one, built, other = (
+        tocsin.scan(f"[    1.000000] kernel BUG at {source}:91!\n".encode())[0]
+        for source in ("fs/thing.c", "/build/linux-6.1/fs/thing.c", "mm/thing.c")
+    )
+    assert one.title == built.title == other.title == "kernel BUG in corrupted"
+    assert one.signature == built.signature != other.signature
+
+
+@pytest.mark.parametrize(
+    "name", ["thing.isra.0", "thing.part.0.cold.12", "thing.cfi_jt", "__pi_thing", ".thing"]
+)
+def test_what_a_compiler_adds_to_a_function_changes_nothing(name):
+    log = "general protection fault: 0000 [#1] SMP\nRIP: 0010:{}+0x1/0x2\n"
+    plain, added = (tocsin.scan(log.format(name).encode())[0] for name in ("thing", name))
+    assert added.title == "general protection fault in thing"
+    assert added.signature == plain.signature

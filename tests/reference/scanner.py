@@ -59,7 +59,7 @@ def parse(line: bytes) -> tuple[Message, bool]:
             host = match[1]
             origin = KERNEL if match[2] == b"kernel" else USER
             at += match.end()
-        elif time is None and rest.startswith(b"kernel: "):
+        elif time is None and origin == UNKNOWN and rest.startswith(b"kernel: "):
             origin = KERNEL
             at += 8
         else:

@@ -38,7 +38,13 @@ cdef class Grouper:
     cdef int begun_rule
     cdef double begun_time
     cdef bint replayed
+    # The last stamped line that meant something, and where it ended: a log taken from two consoles
+    # at once holds each line twice.
+    cdef uint64_t told
+    cdef offset_t told_end
+    cdef bint twofold
 
+    cdef bint stands_twice(self, input_t *line, verdict_t *v) noexcept nogil
     cdef bint said_before(self, input_t *line, verdict_t *v) noexcept nogil
     cdef void line(self, input_t *line) noexcept nogil
     cdef void expire(self, offset_t now) noexcept nogil

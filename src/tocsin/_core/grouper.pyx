@@ -243,7 +243,9 @@ cdef class Grouper:
         t.count = 1
         t.boot = -1 if line.prefix.syslog else self.console.boot
         t.before = self.console.before if self.console.banner else 0
-        if line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL:
+        if (
+            line.prefix.stamped or line.prefix.origin == ORIGIN_KERNEL
+        ) and not line.prefix.quoted:
             t.confidence = CONFIDENCE_CERTAIN
         elif self.stamped_seen >= STAMPED_ENOUGH and not (
             self.program.rules[rule].origins & ORIGIN_USER
@@ -446,6 +448,27 @@ cdef class Grouper:
                 return True
         return False
 
+    cdef bint stands_twice(self, input_t *line, verdict_t *v) noexcept nogil:
+        """Whether the line is the one right before it once more, to the microsecond.
+
+        So is every line of a log that was taken from two consoles at once. It is asked of lines
+        that mean something; those of a trace may well repeat.
+        """
+        cdef uint64_t hashed
+        if not line.prefix.stamped or v.noise or (v.start < 0 and v.console < 0):
+            return False
+        hashed = hash_bytes(line.line, line.size)
+        if hashed != self.told or line.offset != self.told_end:
+            self.told = hashed
+            self.told_end = line.offset + line.size + line.tail
+            return False
+        self.told_end += line.size + line.tail
+        if v.console >= 0:
+            self.twofold = True  # nothing boots twice in a microsecond
+        # Of one-line incidents the number is what they tell: only in a log that is known to hold
+        # every line twice is the second not one more.
+        return v.start < 0 or self.twofold or self.program.rules[v.start].report
+
     cdef bint said_before(self, input_t *line, verdict_t *v) noexcept nogil:
         """Whether the line's start is the last one once more, as printk has announced it.
 
@@ -486,6 +509,8 @@ cdef class Grouper:
             self.stamped_seen += 1
         self.expire(line.offset)
         judge(self.program, line, &v)
+        if self.stands_twice(line, &v):
+            return
         if self.said_before(line, &v):
             v.start = -1
         console_next(&self.console)

@@ -8,7 +8,7 @@ the console.
 
 from libc.stdint cimport uint8_t, uint32_t
 
-from tocsin._core.lines cimport contains, is_blank, is_word
+from tocsin._core.lines cimport contains, is_blank, is_word, text_end
 from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
 from tocsin._core.program cimport (
     ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_NOISE,
@@ -134,11 +134,7 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
         out.weaker[i] = -1
     out.roles = 0
     out.console = -1
-    line.trimmed = line.size
-    while line.trimmed and (
-        is_blank(line.line[line.trimmed - 1]) or line.line[line.trimmed - 1] == 13
-    ):
-        line.trimmed -= 1
+    line.trimmed = text_end(line.line, line.size)
     for i in range(line.hit_count if line.hit_count < MOST_HITS else MOST_HITS):
         if line.hits[i].start < line.base:
             continue  # it began in the message before, on the same line of the terminal
@@ -149,6 +145,8 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
             entry = &program.entries[e]
             if entry.role == ROLE_START:
                 if not (program.rules[entry.rule].origins & line.prefix.origin):
+                    continue
+                if line.prefix.tagged and not (program.rules[entry.rule].origins & ORIGIN_USER):
                     continue
                 if entry_holds(program, line, line.hits[i], e):
                     start_count = begins(

@@ -1,6 +1,6 @@
 """Where lines begin and end: C library searches, wrapped so that offsets stay half-open."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr
 
 cdef extern from * nogil:
@@ -41,6 +41,44 @@ cdef inline size_t trim_end(const uint8_t *data, size_t start, size_t end) noexc
     while end > start and data[end - 1] == 13:
         end -= 1
     return end
+
+
+cdef inline uint32_t skip_escapes(const uint8_t *s, uint32_t at, uint32_t end) noexcept nogil:
+    """Step over CR, NUL, BEL and terminal escapes, well-formed or not."""
+    while at < end:
+        if s[at] == 13 or s[at] == 0 or s[at] == 7:
+            at += 1
+        elif s[at] == 27:
+            at += 1
+            if at < end and s[at] == 91:  # CSI: parameters, then one final byte
+                at += 1
+                while at < end and 32 <= s[at] < 64:
+                    at += 1
+                if at < end:
+                    at += 1
+            elif at < end:
+                at += 1
+        else:
+            break
+    return at
+
+
+cdef inline size_t text_end(const uint8_t *line, size_t size) noexcept nogil:
+    """End of what can be read of a line: without blanks, NULs and terminal escapes at its end."""
+    cdef size_t at
+    while size:
+        if line[size - 1] in (32, 9, 13, 0):
+            size -= 1
+            continue
+        at = size - 1  # `\x1b[0m`, `\x1b[K`
+        if not (64 <= line[at] <= 126):
+            break
+        while at and 32 <= line[at - 1] < 64:
+            at -= 1
+        if at < 2 or line[at - 1] != 91 or line[at - 2] != 27:
+            break
+        size = at - 2
+    return size
 
 
 cdef inline bint is_blank(uint8_t c) noexcept nogil:

@@ -17,7 +17,7 @@ from tocsin._core.grouper cimport STAMPED_ENOUGH, Grouper, limits_t
 from tocsin._core.grow cimport bytes_free, bytes_push, hits_free
 from tocsin._core.judge cimport input_t
 from tocsin._core.lines cimport find_newline, line_start, trim_end
-from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t
+from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t, quoting
 from tocsin._core.program cimport Program
 from tocsin._core.trace cimport ENDED_FLUSH, Trace
 from tocsin._core.types cimport offset_t
@@ -87,11 +87,13 @@ cdef class Pipeline:
         """
         cdef size_t low, stop, tail, next_stamp, at
         cdef prefix_t prefix
+        cdef bint quoted = False
         stop = trim_end(data, start, end)
         tail = end - stop + (1 if end < size else 0)
         low = hit[0]
         while True:
             parse_prefix(data + start, <uint32_t> (stop - start), &prefix)
+            prefix.quoted = quoted
             next_stamp = stop
             if not prefix.syslog:
                 # A stamp that is not this message's own begins another message, printed while a
@@ -111,6 +113,7 @@ cdef class Pipeline:
             low = at
             if next_stamp >= stop:
                 break
+            quoted = quoted or quoting(data + start, next_stamp - start)
             start = next_stamp
         while hit[0] < self.hits.used and self.hits.at[hit[0]].end <= end:
             hit[0] += 1

@@ -19,6 +19,8 @@ cdef struct prefix_t:
     int8_t level          # 0..7, -1 not printed
     bint stamped          # a printk time stamp stood on the line
     bint syslog           # a syslog or journal header stood on the line
+    bint quoted           # set by the caller: what stands before it quotes it
+    bint tagged           # stamped, and a program's name and number stand before the message
     uint32_t caller
     # Half-open places in the line: host name, and where the message itself starts.
     uint32_t host
@@ -29,3 +31,5 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
 # Offset of the next "[ 12.345678]" at or behind `start`: a kernel line glued to what stood on
 # the terminal already. `size` when there is none.
 cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noexcept nogil
+# Whether text in front of a stamp is that of somebody who shows the line: `> `, `| `, `+`, `12:`.
+cdef bint quoting(const uint8_t *front, size_t size) noexcept nogil

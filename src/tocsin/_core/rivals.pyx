@@ -29,6 +29,10 @@ cdef enum:
     KEYS = 96
     NOBODY = -1
 
+# Seconds between the last line of the one and the first of the other, at most, if both go on. A
+# slow serial line takes a hundredth for one.
+cdef double AT_ONCE = 0.1
+
 
 # How far a report has come.
 cdef struct side_t:
@@ -173,6 +177,18 @@ cdef bint traced_twice(const trace_t *t, size_t start, size_t end, Shapes shapes
     return other < end
 
 
+cdef size_t runs_of_frames(const trace_t *t, size_t start, size_t end) noexcept nogil:
+    """Frames in turns with other lines. In one run they may be the report's own: where a page was
+    allocated, where preemption was switched off."""
+    cdef size_t runs = 0, at = first_of(t, start, end, SHAPE_FRAME)
+    while at < end:
+        runs += 1
+        while at < end and t.lines.at[at].shape == SHAPE_FRAME:
+            at += 1
+        at = first_of(t, at, end, SHAPE_FRAME)
+    return runs
+
+
 cdef bint two_at_once(
     side_t *older, side_t *younger, const trace_t *before, const trace_t *t, size_t start,
     size_t end, Shapes shapes
@@ -197,7 +213,7 @@ cdef bint two_at_once(
         return (
             (last == shapes.head or in_backtrace(last, shapes))
             and head < end and identity < head
-            and first_of(t, start, identity, SHAPE_FRAME) < identity
+            and runs_of_frames(t, start, identity) > 1
         )
     if t.any_caller:
         return False  # other processors answer, by request: not a report of their own
@@ -322,7 +338,7 @@ cdef void part_rivals(trace_t *older, trace_t *younger, Shapes shapes) noexcept 
     cdef side_t a, b
     cdef turns_t so_far
     cdef prefix_t prefix
-    cdef bint olders
+    cdef bint olders, apart
     cdef line_t *line
     # Behind a start that the younger took in, all is its own.
     while end < younger.sure_lines and not younger.lines.at[end].flags & LINE_START:
@@ -349,7 +365,10 @@ cdef void part_rivals(trace_t *older, trace_t *younger, Shapes shapes) noexcept 
             note(&a, older, &older.lines.at[k], shapes)
         for k in range(start):
             note(&b, younger, &younger.lines.at[k], shapes)
-        if two_at_once(&a, &b, older, younger, start, end, shapes):
+        apart = older.clock == younger.clock and older.clock and (
+            younger.first_time - older.last_time > AT_ONCE
+        )
+        if not apart and two_at_once(&a, &b, older, younger, start, end, shapes):
             so_far = turns_t(False, 1, 1)
             for k in range(start, end):
                 line = &younger.lines.at[k]

@@ -15,7 +15,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp
 
-from tocsin._core.lines cimport contains, is_blank, is_digit, is_hex, is_word
+from tocsin._core.lines cimport contains, is_blank, is_digit, is_hex, is_word, text_end
 
 
 cdef inline uint32_t skip_blanks(const uint8_t *s, uint32_t at, uint32_t end) noexcept nogil:
@@ -340,8 +340,7 @@ cdef class Shapes:
     cdef uint8_t shape_of(self, const uint8_t *body, uint32_t size) noexcept nogil:
         cdef uint32_t at = skip_blanks(body, 0, size), i, last
         cdef frame_t frame
-        while size > at and (is_blank(body[size - 1]) or body[size - 1] == 13):
-            size -= 1
+        size = <uint32_t> text_end(body, size)
         if at >= size:
             return SHAPE_BLANK
         # A frame first: function names begin like anything.

@@ -16,7 +16,7 @@ from tocsin._core.shelf cimport shelf_push
 from tocsin._core.snapshot cimport Reader, Writer, read_trace, write_trace
 from tocsin._core.types cimport offset_t
 
-cdef bytes MAGIC = b"tocsin\x00\x04"
+cdef bytes MAGIC = b"tocsin\x00\x05"
 cdef enum:
     MAGIC_BYTES = 8
     FINGERPRINT_BYTES = 16
@@ -60,6 +60,9 @@ def dumps(Pipeline stream not None):
     w.i64(stream.grouper.begun_rule)
     w.f64(stream.grouper.begun_time)
     w.u64(stream.grouper.replayed)
+    w.u64(stream.grouper.told)
+    w.i64(stream.grouper.told_end)
+    w.u64(stream.grouper.twofold)
     w.u64(stream.grouper.open.used)
     for i in range(stream.grouper.open.used):
         write_trace(w, stream.grouper.open.at[i])
@@ -107,6 +110,9 @@ def loads(Pipeline stream not None, bytes state not None):
     stream.grouper.begun_rule = <int> r.i64()
     stream.grouper.begun_time = r.f64()
     stream.grouper.replayed = r.u64() != 0
+    stream.grouper.told = r.u64()
+    stream.grouper.told_end = r.i64()
+    stream.grouper.twofold = r.u64() != 0
     for _ in range(r.u64()):
         shelf_push(&stream.grouper.open, read_trace(r, rules, shapes, stream.at))
     for n in range(stream.grouper.open.used):

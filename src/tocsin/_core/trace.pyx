@@ -5,9 +5,11 @@ view computed when asked for: a caller that only counts incidents never pays for
 """
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memchr
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
+from tocsin._core.lines cimport skip_escapes, text_end
 from tocsin._core.shapes cimport SHAPE_FRAME, frame_t, parse_frame
 
 
@@ -49,9 +51,39 @@ cdef enum:
     READ_BYTES = 2048
 
 
+cdef void push_plain(bytes_t *out, const uint8_t *s, size_t size) noexcept nogil:
+    """Push what can be read of a line: no colours, no NULs, no blanks at its end."""
+    cdef size_t at = 0, start = 0
+    size = text_end(s, size)
+    if memchr(s, 27, size) == NULL and memchr(s, 0, size) == NULL:
+        bytes_push(out, s, size)
+        return
+    while at < size:
+        if s[at] == 0:
+            bytes_push(out, s + start, at - start)
+            at += 1
+            start = at
+        elif s[at] == 27:
+            bytes_push(out, s + start, at - start)
+            at = skip_escapes(s, <uint32_t> at, <uint32_t> size)
+            start = at
+        else:
+            at += 1
+    bytes_push(out, s + start, size - start)
+
+
 cdef inline uint32_t read_length(const line_t *line) noexcept nogil:
     cdef uint32_t length = line.length - line.body
     return length if length < READ_BYTES else READ_BYTES
+
+
+cdef inline bint at_its_begin(const uint8_t *body, const frame_t *f) noexcept nogil:
+    """`+0x0/0x90`: nothing is called from there. The call never returns and ends another function,
+    behind which this one begins."""
+    return (
+        f.offsets == f.symbol_end + 1 and f.offsets_end - f.offsets > 3
+        and body[f.offsets] == 48 and body[f.offsets + 2] == 48 and body[f.offsets + 3] == 47
+    )
 
 
 cdef class Trace:
@@ -174,10 +206,18 @@ cdef class Trace:
         cdef line_t *line
         if i >= self.c.lines.used:
             raise IndexError(f"line {i} of {self.c.lines.used}")
+        cdef bytes_t plain
         line = &self.c.lines.at[i]
-        return (<char *> self.c.text.at)[
-            line.at + line.body:line.at + line.body + read_length(line)
-        ].decode("latin-1")
+        plain.at = NULL
+        plain.used = plain.room = 0
+        plain.failed = False
+        push_plain(&plain, self.c.text.at + line.at + line.body, read_length(line))
+        try:
+            if plain.failed:
+                raise MemoryError
+            return (<char *> plain.at)[:plain.used].decode("latin-1") if plain.used else ""
+        finally:
+            bytes_free(&plain)
 
     def text(self):
         """The messages joined by newlines, decoded as Latin-1."""
@@ -193,9 +233,7 @@ cdef class Trace:
                 line = &self.c.lines.at[i]
                 if i:
                     bytes_push(&joined, &newline, 1)
-                bytes_push(
-                    &joined, self.c.text.at + line.at + line.body, read_length(line)
-                )
+                push_plain(&joined, self.c.text.at + line.at + line.body, read_length(line))
             try:
                 if joined.failed:
                     raise MemoryError
@@ -221,8 +259,8 @@ cdef class Trace:
     def sections(self, size_t first, str head, str section):
         """The certain frames behind line `first`: a list of (function, module) for each section.
 
-        A line of shape `head` or `section` ends a section. Frames without a symbol, and those the
-        unwinder doubts, are left out.
+        A line of shape `head` or `section` ends a section. Frames without a symbol, those the
+        unwinder doubts, and those whose symbol is the wrong one are left out.
         """
         cdef size_t i
         cdef line_t *line
@@ -241,9 +279,9 @@ cdef class Trace:
             if line.shape != SHAPE_FRAME:
                 continue
             body = self.c.text.at + line.at + line.body
-            if not parse_frame(body, line.length - line.body, &f):
+            if not parse_frame(body, <uint32_t> text_end(body, line.length - line.body), &f):
                 continue
-            if f.unreliable or f.symbol_end == f.symbol:
+            if f.unreliable or f.symbol_end == f.symbol or at_its_begin(body, &f):
                 continue
             module = None
             if f.module_end > f.module:
@@ -279,7 +317,7 @@ cdef class Trace:
             if line.shape != SHAPE_FRAME:
                 continue
             body = self.c.text.at + line.at + line.body
-            if not parse_frame(body, line.length - line.body, &f):
+            if not parse_frame(body, <uint32_t> text_end(body, line.length - line.body), &f):
                 continue
             function = offset = size = module = source = None
             if f.symbol_end > f.symbol:

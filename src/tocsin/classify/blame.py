@@ -13,8 +13,12 @@ from typing import Any
 
 from tocsin.classify.rust_v0 import path_of
 
-# Compilers put these behind a function's name; the function is the same.
-SUFFIX = re.compile(r"(?:\.(?:isra|constprop|part|cold|llvm|lto_priv|__key)(?:\.\d+)*|\.\d+)+$")
+# Compilers put these behind a function's name, and in front of it; the function is the same. The
+# big-endian 64-bit PowerPC calls the code of `f` `.f`, because `f` is its descriptor there.
+SUFFIXES = frozenset(
+    "isra constprop part cold llvm lto_priv cfi cfi_jt localalias __uniq __key".split()
+)
+PREFIX = re.compile(r"^(?:\.|__pfx_|__cfi_|__pi_)(?=[A-Za-z_])")
 # The same system call has another wrapper on every architecture and in every decade.
 SYSCALL = re.compile(r"^__(?:x64|ia32|arm64|s390x?|riscv|se|do|x32)_(?:compat_)?(?=sys_)")
 OLD_SYSCALL = re.compile(r"^(?:SyS|ksys|SYSC)_")
@@ -22,11 +26,18 @@ SYSCALL_NAME = re.compile(r"(?:__\w+?_)?(?:compat_)?(?:k?sys|SyS|SYSC)_")
 CORRUPTED = "corrupted"
 
 
+def plain(function: str) -> str:
+    """The name without what the compiler added to it (`f.isra.0.cold.12`)."""
+    head, dot, tail = function.rpartition(".")
+    while dot and head and (tail.isdecimal() or tail in SUFFIXES):
+        function = head
+        head, dot, tail = function.rpartition(".")
+    return PREFIX.sub("", function)
+
+
 def clean(function: str) -> str:
     """The name without what compiler and architecture added to it."""
-    # The big-endian 64-bit PowerPC calls the code of `f` `.f`, because `f` is its descriptor there.
-    name = path_of(SUFFIX.sub("", function.removeprefix(".")))
-    name = SYSCALL.sub("", name)
+    name = SYSCALL.sub("", path_of(plain(function)))
     return OLD_SYSCALL.sub("", name)
 
 
@@ -65,7 +76,7 @@ class Profile:
     def _verdict(self, function: str) -> int:
         known = self._verdicts.get(function)
         if known is None:
-            name = SUFFIX.sub("", function.removeprefix("."))
+            name = plain(function)
             known = SKIP if self._skip.match(name) else 0
             if self._below.match(name):
                 known |= BELOW
@@ -79,7 +90,7 @@ class Profile:
     def avoids(self, functions: Sequence[str]) -> bool:
         """A trace of somebody who only watches (the RCU grace-period thread)."""
         return self._avoids and any(
-            self._avoid.match(SUFFIX.sub("", name)) is not None for name in functions
+            self._avoid.match(plain(name)) is not None for name in functions
         )
 
     def choose(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-KINDS = ("storage.", "filesystem", "boot", "kernel.panic")
+KINDS = ("storage.", "filesystem", "boot", "kernel.panic", "memory.alloc")
 # Discs that are numbered by letters; what follows the letters is a partition.
 LETTERED = re.compile(r"(?P<disk>(?:sd|hd|vd|xvd|ubd|dasd)[a-z]+)\d*\Z")
 # Discs that are numbered by numbers; a partition is set off by a `p`. A name of an nvme namespace
@@ -23,6 +23,11 @@ NUMBERED = re.compile(
     r"|(?P<other>(?:md|nbd|rbd|drbd|loop|bcache|pmem|zram|sr|st)\d+"
     r"|(?:cciss|ida|rd)/c\d+d\d+|dm-\d+)(?:p\d+)?\Z"
 )
+# multipath and swap name a disc by its numbers. Those of SCSI discs never change (devices.txt of
+# the kernel's documentation): sixteen discs a major, sixteen minors a disc. Other majors are
+# handed out as drivers come.
+NUMBERS = re.compile(r"(?P<major>\d{1,3})[:,](?P<minor>\d{1,3})\Z")
+SCSI_MAJORS = (8, *range(65, 72), *range(128, 136))
 # jbd2 names a journal by disc and inode.
 JOURNAL = re.compile(r"-\d+\Z")
 
@@ -44,4 +49,14 @@ def disk_of(kind: str, fields: Mapping[str, str | int]) -> str | None:
             match = pattern.match(text)
             if match:
                 return next(group for group in match.groups() if group)
-    return None
+    match = NUMBERS.match(name)
+    return None if match is None else scsi_disk(int(match["major"]), int(match["minor"]))
+
+
+def scsi_disk(major: int, minor: int) -> str | None:
+    """The name of the SCSI disc with these numbers: 8:0 is sda, 65:160 is sdaa."""
+    if major not in SCSI_MAJORS or minor > 255:
+        return None
+    index = SCSI_MAJORS.index(major) * 16 + minor // 16
+    letter = chr(ord("a") + index % 26)
+    return "sd" + (chr(ord("a") + index // 26 - 1) if index >= 26 else "") + letter

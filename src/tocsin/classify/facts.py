@@ -11,6 +11,7 @@ from tocsin.classify.places import line_at
 
 IDENTITY = re.compile(
     r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.{1,40}?) "
+    r"(?:Kdump: loaded )?"
     r"(?:(?P<clean>Not tainted)|Tainted: (?P<taint>[A-Z][A-Z ]*?)) +(?P<kernel>\d\S*)"
 )
 OLD_IDENTITY = re.compile(

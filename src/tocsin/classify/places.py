@@ -11,22 +11,25 @@ PC_MARKS = (
     "IP: ", "RIP  [", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc ", "ERA: ", "TPC: <",
     "Krnl PSW", "IAOQ[0]: ",
 )  # fmt: skip
+# Somebody has put source lines to the addresses (decode_stacktrace.sh): `f (a.c:12) module`.
+DECODED = r" \([^\s:]+:\d+"
 PC = re.compile(
     r"^\s*(?:RIP:? +(?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
     r"|IP: (?:\[<\w+>\] )?|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] "
     r"|epc *: (?:\w+ : |[0-9a-f]{8,} )?|ERA: [0-9a-f]+ |TPC: <|IAOQ\[0\]: "
-    r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<.][^\s+)]*)\+0x"
-    r"(?:[0-9a-f]+/0x[0-9a-f]+ \[(?P<module>\w+))?"
+    r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<.][^\s+)]*)"
+    r"(?:\+0x(?:[0-9a-f]+/0x[0-9a-f]+ \[(?P<module>\w+))?"
+    r"|" + DECODED + r"(?:.*\) (?P<loaded>\w+)\s*$)?)"
 )
 AT = re.compile(
-    r"\bat: (?:\[<[0-9a-f]+>\] +)?(?P<function>[A-Za-z_<][^\s+]*)\+0x"
+    r"\bat: (?:\[<[0-9a-f]+>\] +)?(?P<function>[A-Za-z_<][^\s+]*)(?:\+0x|" + DECODED + r")"
     r"|^\s*(?:\[<[0-9a-f]+>\] )?(?P<alone>[A-Za-z_][^\s+]*)\+0x"
 )
 OOPS = re.compile(r" \[#\d+\](?: |$)", re.M)
 # ARM's unwinder names two functions a line: `(f) from (g+0x1/0x2)`, of old with addresses.
 FROM = re.compile(
     r"^\s*(?:\[<[0-9a-f]+>\] )?\(?(?P<callee>[A-Za-z_][\w.$]*)\S*(?: \[\w+\])?"
-    r" from (?:\[<[0-9a-f]+>\] \()?(?P<caller>[A-Za-z_][\w.$]*)\+0x"
+    r" from (?:\[<[0-9a-f]+>\] \()?(?P<caller>[A-Za-z_][\w.$]*)\+0x(?!0/)"
 )
 RELEASE = "trying to release lock"
 # Behind these a lock report tells of other tasks and other times.
@@ -59,7 +62,7 @@ def _program_counter(text: str) -> tuple[str, str | None] | None:
         while at >= 0:
             match = PC.match(line_at(text, at))
             if match:
-                best = (match["function"], match["module"])
+                best = (match["function"], match["module"] or match["loaded"])
                 end = at
                 break
             at = text.find(mark, at + 1, end)

@@ -116,6 +116,8 @@ class TraceReading:
                     _fill(raw, match)
                     break
         raw.update(self.variant_fields)
+        if self.values["requested"] is not None:
+            raw.setdefault("requested", self.values["requested"])
         fields: dict[str, str | int] = {
             name: _number(value) if is_int_field(name) else _text(value)
             for name, value in raw.items()
@@ -165,7 +167,8 @@ class TraceReading:
                 # An address, where the kernel has no name for the place.
                 candidates += [(stated, None)] if stated and not stated[0].isdigit() else []
             elif source == "pc":
-                place = program_counter(text)
+                # Behind the end stands what came of it: a panic, or the next fault.
+                place = program_counter(text[: self._end(text)])
                 candidates += [place] if place else []
             elif source in ("at", "held"):
                 candidates += [(f, None) for f in lock_places(text, source == "held")]
@@ -191,6 +194,11 @@ class TraceReading:
             if places:  # machinery, all of it; still more than nothing
                 return profile.name(places[0]), None
         return self._doubted(profile) or (CORRUPTED, None)
+
+    def _end(self, text: str) -> int:
+        """Where the rule's first end line stands in `text`."""
+        ends = (text.find(literal) for literal in self.rule.end_literals)
+        return min((at for at in ends if at >= 0), default=len(text))
 
     def _doubted(self, profile: Profile) -> tuple[str, str | None] | None:
         """The function to blame, of a trace that its kernel doubts in every frame (`? f+0x1/0x2`).
@@ -249,7 +257,7 @@ class TraceReading:
         if self.values["signature"]:
             # What went wrong is the title's words, where and to whom the fields.
             parts.append(self.values["titles"][0])
-            parts += [f"{name}={fields.get(name, '')}" for name in self.values["signature"]]
+            parts += [f"{name}={_told(fields, name)}" for name in self.values["signature"]]
         else:
             parts.append(self.title())
         return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
@@ -260,6 +268,14 @@ class TraceReading:
     def advice(self) -> tuple[str, ...]:
         gaps = _Gaps(self.fields())
         return tuple(_FORMAT.vformat(text, (), gaps) for text in self.values["advice"])
+
+
+def _told(fields: dict[str, str | int], name: str) -> str | int:
+    """A field as a signature has it: for a function that the log lost, the file that it is in."""
+    if name == "function" and fields.get(name) == CORRUPTED and "source" in fields:
+        # Without the directory that the kernel was built in.
+        return "/".join(str(fields["source"]).split("/")[-2:])
+    return fields.get(name, "")
 
 
 class _Gaps(dict[str, Any]):
@@ -330,6 +346,7 @@ def _read(trace: Trace, rule: Rule, start: int, rules: Any, blame: Blame) -> Inc
         "meaning": over.get("meaning", rule.meaning),
         "advice": over.get("advice", rule.advice),
         "blame": over.get("blame", rule.blame),
+        "requested": over.get("requested", rule.requested),
     }
     severity = SEVERITY[values["severity"]]
     if any(

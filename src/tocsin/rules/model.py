@@ -34,6 +34,10 @@ INT_NAMES = frozenset(
         "qid", "lba",
     )
 )  # fmt: skip
+# What a variant may say otherwise than its rule.
+VARIED = (
+    "kind", "severity", "title", "signature", "meaning", "advice", "blame", "requested",
+)  # fmt: skip
 INT_SUFFIXES = ("_kb", "_bytes", "_seconds", "_pages", "_ms", "_count", "_pid")
 
 
@@ -81,11 +85,7 @@ class Variant:
         # Console states that a boot's banner must have broken into.
         self.before: tuple[str, ...] = tuple(row.get("before", ()))
         self.match = Regex(row["match"]) if "match" in row else None
-        self.values = {
-            key: row[key]
-            for key in ("kind", "severity", "title", "signature", "meaning", "advice", "blame")
-            if key in row
-        }
+        self.values = {key: row[key] for key in VARIED if key in row}
         if "meaning" in self.values:
             self.values["meaning"] = _joined(self.values["meaning"])
         if "advice" in self.values:
@@ -125,6 +125,7 @@ class Rule:
         "provisional",
         "rank",
         "reason",
+        "requested",
         "requires",
         "row",
         "severity",
@@ -154,6 +155,7 @@ class Rule:
         self.lane: str = row.get("lane", "trace")
         self.absorbs: tuple[str, ...] = tuple(row.get("absorbs", ()))
         self.blame: str | None = row.get("blame")
+        self.requested: str | None = row.get("requested")
         self.requires: tuple[str, ...] = tuple(row.get("requires", ()))
         self.provisional: bool = row.get("provisional", False)
         self._cache: dict[str, Any] = {}

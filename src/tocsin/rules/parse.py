@@ -27,6 +27,7 @@ RULE_KEYS = {
     "id": TEXT, "kind": TEXT, "severity": TEXT, "title": TEXTS, "signature": LIST,
     "meaning": TEXT, "advice": LIST, "origin": TEXT, "rank": INT, "lane": TEXT, "absorbs": LIST,
     "blame": TEXT, "requires": LIST, "provisional": BOOL, "noise": BOOL, "reason": TEXT,
+    "requested": TEXT,
 }  # fmt: skip
 PART_KEYS: dict[str, dict[str, str]] = {
     "start": {
@@ -42,7 +43,7 @@ ROW_KEYS: dict[str, dict[str, str]] = {
     "variant": {
         "literal": TEXTS, "within": INT, "before": LIST, "match": TEXT, "kind": TEXT,
         "severity": TEXT, "title": TEXTS, "signature": LIST, "meaning": TEXT, "advice": LIST,
-        "blame": TEXT,
+        "blame": TEXT, "requested": TEXT,
     },
     "example": {
         "log": TEXT, "title": TEXT, "kind": TEXT, "severity": TEXT, "fields": TABLE,
@@ -278,6 +279,8 @@ def _check_incident(row: dict[str, Any], fail: Any) -> None:
     for part in parts:
         if "match" in part:
             fillable |= set(re.compile(part["match"]).groupindex)
+    if any("requested" in part for part in (row, *row.get("variant", ()))):
+        fillable.add("requested")
     wanted: list[tuple[str, str]] = [("title", t) for t in _texts(row.get("title", ()))]
     wanted += [("advice", t) for t in row.get("advice", ())]
     for number, variant in enumerate(row.get("variant", ())):

@@ -16,9 +16,9 @@ from tocsin.watch.maintenance import Maintenance, Window
 
 __all__ = ["Requests", "shown"]
 
-# What the OOM killer says of the memory that was wanted, when nobody wanted any.
-ORDER_OF_A_KILL = -1
-STOP, START = "boot.stop", "boot.kernel-start"
+# The field `requested` of a machine that a program stopped; any other value names what asked.
+STOP = "stop"
+START = "boot.kernel-start"
 # A machine that is too hot stops in an orderly way, and nobody asked for it.
 UNASKED = "hardware.thermal"
 KILL = "memory.oom"  # asked for or not, the machine goes on
@@ -29,14 +29,10 @@ def shown(incident: Incident) -> str | None:
     """What in the report itself shows that it was asked for, and how."""
     if incident.confidence == "unverified":
         return None
-    fields = incident.fields
-    if "requested" in fields:
-        return f"by {fields['requested']}"
-    if incident.kind == KILL and fields.get("order") == ORDER_OF_A_KILL:
-        return "by sysrq"
-    if incident.rule == STOP:
-        return "by sysrq" if fields.get("reason") == "Resetting" else "an orderly stop"
-    return None
+    by = incident.fields.get("requested")
+    if by is None:
+        return None
+    return "an orderly stop" if by == STOP else f"by {by}"
 
 
 class Ended(NamedTuple):
@@ -109,7 +105,7 @@ class Requests:
             return stopped or None
         if incident.kind == UNASKED and incident.severity <= Severity.CRIT:
             self._remember(machine, None)
-        elif reason is not None and incident.rule == STOP and stopped is None:
+        elif stopped is None and incident.fields.get("requested") == STOP:
             return None
         elif reason is not None and incident.kind != KILL:
             self._remember(machine, reason)
