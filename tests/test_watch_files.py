@@ -319,6 +319,26 @@ def test_a_rotated_file_that_matches_the_glob_is_not_read_again(watch, tmp_path)
     assert sorted(told(program, 2)) == ["mysqld1", "mysqld2"]
 
 
+def test_rotated_files_that_match_the_glob_are_read_once(watch, tmp_path):
+    log = tmp_path / "a.log"
+    append(log, b"")
+    program = watch(tmp_path / "a.log*")
+    for number in range(1, 5):
+        append(log, oom(number))
+        told(program, number)
+        for old in (3, 2, 1):
+            if (tmp_path / f"a.log.{old}").exists():
+                (tmp_path / f"a.log.{old}").rename(tmp_path / f"a.log.{old + 1}")
+        log.rename(tmp_path / "a.log.1")
+        append(log, b"")
+        time.sleep(0.2)
+    append(tmp_path / "a.log.own", oom(5))  # one that only looks so
+    assert told(program, 5) == [f"mysqld{n}" for n in (1, 2, 3, 4, 5)]
+    time.sleep(0.3)
+    assert len(program.incidents) == 5
+    assert program.gaps == []
+
+
 def test_a_name_that_is_a_link(watch, tmp_path):
     (tmp_path / "real").mkdir()
     append(tmp_path / "real" / "x", b"")

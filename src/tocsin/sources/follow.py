@@ -21,6 +21,7 @@ from typing import Any
 
 from tocsin.sources.rotation import (
     HEAD,
+    TAIL,
     UNKNOWN,
     OpenPart,
     Part,
@@ -38,7 +39,6 @@ __all__ = ["Followed"]
 
 CHUNK = 256 << 10
 BURST = 4 << 20  # read at one look; then it is another file's turn
-TAIL = 64
 LINGER = 10.0  # seconds for which a renamed file may still be written to
 LISTINGS = 5  # until two agree
 RECENT = 32  # rotated files remembered as read
@@ -49,8 +49,8 @@ class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_complain", "_current", "_old", "_open", "_passed", "_recent", "_refused", "_stream",
-        "from_end", "looked_at", "path", "quiet",
+        "_complain", "_current", "_is_read_elsewhere", "_old", "_open", "_passed", "_recent",
+        "_refused", "_stream", "from_end", "looked_at", "path", "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -60,8 +60,11 @@ class Followed:
         complain: Callable[[str], object],
         *,
         from_end: bool,
+        is_read: Callable[[str, tuple[int, int]], bool] = lambda *_: False,
     ) -> None:
+        """`is_read`: whether a file was read under another name before it had this one."""
         self.path = path
+        self._is_read_elsewhere = is_read
         self.from_end = from_end
         self.looked_at = 0.0
         self.quiet = 0.0  # seconds: how long it has been without a change, for who polls
@@ -79,6 +82,9 @@ class Followed:
     def files(self) -> list[tuple[int, int]]:
         parts = [*self._old, *([self._current] if self._current else [])]
         return [(part.device, part.inode) for part in parts]
+
+    def has_read(self, key: tuple[int, int]) -> bool:
+        return key in self.files or key in self._recent
 
     @property
     def is_open(self) -> bool:
@@ -153,13 +159,7 @@ class Followed:
     def _adopt(self, status: os.stat_result) -> None:
         position = status.st_size if self.from_end else 0
         self.from_end = False
-        part = self._current = OpenPart(status.st_dev, status.st_ino, position)
-        if position and part.open(self.path):
-            # By these it is known for the same later.
-            with contextlib.suppress(OSError):
-                part.tail = os.pread(part.fd, min(TAIL, position), max(0, position - TAIL))
-                part.seen = status.st_mtime_ns
-            part.close()
+        self._current = OpenPart.at(self.path, status, position)
         assert self._stream is not None
         if not self._stream.offset:
             # Offsets of the stream are those of its first file, as an editor counts them.
@@ -296,7 +296,9 @@ class Followed:
         assert self._current is not None
         assert self._stream is not None
         old = self._current
-        if old.fd < 0 and self._find(old) is None:
+        # Then this name is one of many that a file has one after another, and so had the old one.
+        known = self._is_read_elsewhere(self.path, (status.st_dev, status.st_ino))
+        if old.fd < 0 and not known and self._find(old) is None:
             self._rotated_away(old)
         changed = None
         if old.fd >= 0:
@@ -310,7 +312,7 @@ class Followed:
             self._passed = (*self._passed, changed)[-PASSED:]
             if appeared != 1:
                 self._read_between(status)  # more than one rotation since the last look
-        self._current = OpenPart(status.st_dev, status.st_ino, 0)
+        self._current = OpenPart.at(self.path, status, status.st_size if known else 0)
         self._stream.moved()
         return False
 

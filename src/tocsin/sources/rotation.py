@@ -8,6 +8,7 @@ are nobody's continuation: what is packed was complete.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import itertools
 import os
 import re
@@ -17,10 +18,11 @@ from typing import NamedTuple
 from tocsin.sources.archive import recognise
 
 __all__ = [
-    "HEAD", "UNKNOWN", "OpenPart", "Part", "Sibling", "begins_alike", "is_copy", "is_fresh",
-    "names_changed", "reopen", "siblings",
+    "HEAD", "TAIL", "UNKNOWN", "OpenPart", "Part", "Sibling", "begins_alike", "is_copy", "is_fresh",
+    "names_changed", "names_like", "reopen", "siblings",
 ]  # fmt: skip
 
+TAIL = 64  # bytes before a position that tell whether the file is still the same
 HEAD = 64  # bytes that tell one file from a later one in the same inode
 TICK = 50_000_000  # nanoseconds: times of files are no finer than the kernel's ticks
 RENAMES = 8  # of one file, while it is being looked for
@@ -65,6 +67,18 @@ class OpenPart:
         self.names = UNKNOWN
         self.again = True  # its own time does not tell whether it was changed since
         self.before: tuple[int, bytes] | None = None
+
+    @classmethod
+    def at(cls, path: str, status: os.stat_result, position: int) -> OpenPart:
+        """The file under `path`, of which what is before `position` is old."""
+        part = cls(status.st_dev, status.st_ino, position)
+        if position and part.open(path):
+            # By these bytes it is known for the same later.
+            with contextlib.suppress(OSError):
+                part.tail = os.pread(part.fd, min(TAIL, position), max(0, position - TAIL))
+                part.seen = status.st_mtime_ns
+            part.close()
+        return part
 
     def part(self) -> Part:
         return Part(self.device, self.inode, self.position, self.tail.hex(), self.seen)
@@ -124,7 +138,7 @@ def names_changed(path: str) -> int:
 _listed: dict[str, tuple[int, list[str]]] = {}
 
 
-def _names(directory: str, prefix: str) -> list[str]:
+def names_like(directory: str, prefix: str) -> list[str]:
     """Those in the directory that begin so. Thousands of its files may want to know at one moment,
     so a list is kept for as long as the directory is not changed."""
     try:
@@ -148,7 +162,7 @@ def siblings(path: str) -> list[Sibling]:
     directory, base = os.path.split(path)
     stem, dot, suffix = base.rpartition(".")
     out: dict[tuple[int, int], Sibling] = {}  # while they are renamed, one may be met twice
-    for name in _names(directory or ".", stem if dot and stem else base):
+    for name in names_like(directory or ".", stem if dot and stem else base):
         if name == base or not (
             (name.startswith(base) and name[len(base)] in ".-_~")
             or (

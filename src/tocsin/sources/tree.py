@@ -7,6 +7,7 @@ change, later and later without one.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from fnmatch import fnmatch
 
 from tocsin.sources.follow import Followed
 from tocsin.sources.inotify import Inotify
+from tocsin.sources.rotation import names_like
 from tocsin.watch.loop import Loop, Timer
 from tocsin.watch.streams import Stream, Streams
 
@@ -96,10 +98,14 @@ class Files:
     def _add(self, path: str) -> None:
         if path in self._files:
             return
-        followed = Followed(path, self._open_stream, self._complain, from_end=self._from_end)
+        followed = Followed(
+            path, self._open_stream, self._complain, from_end=self._from_end, is_read=self._is_read
+        )
         # A rotated file that matches the pattern too was read under its first name.
-        if not self._from_end and self._is_read(path):
-            followed.from_end = True
+        if not self._from_end:
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                followed.from_end = self._is_read(path, (status.st_dev, status.st_ino))
         self._files[path] = followed
         self._watch(os.path.dirname(path))
         real = os.path.realpath(path)
@@ -111,18 +117,18 @@ class Files:
     def _open_stream(self, path: str) -> Stream:
         return self._streams.open(path, path, replays=True)
 
-    def _is_read(self, path: str) -> bool:
-        try:
-            status = os.stat(path)
-        except OSError:
+    def _is_read(self, path: str, key: tuple[int, int]) -> bool:
+        """Whether this file was read under another name that a log has in its time."""
+        directory, base = os.path.split(path)
+        stem = next((name for name in _stems(directory, base) if name in self._files), None)
+        if stem is None:
             return False
-        key = status.st_dev, status.st_ino
-        base = os.path.basename(path)
-        directory = os.path.dirname(path)
+        if self._files[stem].has_read(key):
+            return True
         return any(
-            key in self._files[name].files
-            for name in _stems(directory, base)
-            if name in self._files
+            followed.has_read(key)
+            for name in names_like(directory, os.path.basename(stem))
+            if (followed := self._files.get(os.path.join(directory, name))) and name != base
         )
 
     def _watch(self, directory: str) -> None:
