@@ -358,8 +358,11 @@ def test_colours_on_a_terminal(rules, log, options, environment, coloured):
 
 def start(*arguments, **streams):
     return subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)], env=CLEAN_ENVIRONMENT, stderr=subprocess.PIPE, **streams
-    )
+        [*PROGRAM, *map(str, arguments)], env=CLEAN_ENVIRONMENT, stderr=subprocess.PIPE,
+        # A shell's background job, which this run may be, has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        **streams,
+    )  # fmt: skip
 
 
 def test_a_reader_that_leaves_is_no_error(rules, log):
@@ -391,11 +394,7 @@ def feed_until(program, wanted):
 
 
 def test_incidents_of_a_live_log_come_while_it_lives(rules):
-    with start(
-        "scan", *rules, "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        # A shell's background job, which this run may be, has it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as program:  # fmt: skip
+    with start("scan", *rules, "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         program.stdin.write(QUIET + OOM)
         feed_until(program, b"killed mysqld")
         program.stdin.close()
@@ -404,9 +403,7 @@ def test_incidents_of_a_live_log_come_while_it_lives(rules):
 
 
 def test_control_c(rules):
-    with start(
-        "scan", *rules, "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as program:
+    with start("scan", *rules, "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         program.stdin.write(QUIET + OOM)
         feed_until(program, b"killed mysqld")
         time.sleep(0.2)

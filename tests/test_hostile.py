@@ -5,6 +5,7 @@ the same process needed for an ordinary log. Times are compared between two size
 """
 
 import json
+import math
 import os
 import random
 import subprocess
@@ -186,7 +187,7 @@ def test_bounded_memory(name):
 
 
 def seconds(data):
-    best = 1e9
+    best = math.inf
     for _ in range(3):
         scanner = tocsin.Scanner()
         begin = time.process_time()
@@ -209,7 +210,11 @@ def test_linear_time(name):
     size = 1 << 21
     if len(data) < 4 * size:
         data = data * (4 * size // len(data) + 1)
-    few, many = seconds(data[:size]), seconds(data[: 4 * size])
+    few = many = math.inf
+    for _ in range(4):  # the other test at work on this machine may slow one of the two only
+        few, many = min(few, seconds(data[:size])), min(many, seconds(data[: 4 * size]))
+        if many < 5 * few:
+            break
     assert many < 7 * few + 0.02, f"{few:.3f} s, then {many:.3f} s"
     assert many < 8, "under a megabyte a second"
 
