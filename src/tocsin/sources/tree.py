@@ -76,6 +76,28 @@ class Files:
         if self._inotify is not None:
             self._inotify.close()
 
+    # -- what one of them needs to know of the others ----------------------------------------
+
+    def is_read_elsewhere(self, path: str, file: tuple[int, int]) -> bool:
+        directory, base = os.path.split(path)
+        stem = next((name for name in _stems(directory, base) if name in self._files), None)
+        if stem is None:
+            return False
+        if self._files[stem].has_read(file):
+            return True
+        return any(
+            followed.has_read(file)
+            for name in names_like(directory, os.path.basename(stem))
+            if (followed := self._files.get(os.path.join(directory, name))) and name != base
+        )
+
+    def is_read_as(self, path: str, file: tuple[int, int]) -> bool:
+        followed = self._files.get(path)
+        return followed is not None and followed.has_read(file)
+
+    def is_wanted(self, path: str) -> bool:
+        return any(_matches(path, pattern) for pattern in self._patterns)
+
     # -- which files -------------------------------------------------------------------------
 
     def _rescan(self) -> None:
@@ -98,14 +120,12 @@ class Files:
     def _add(self, path: str) -> None:
         if path in self._files:
             return
-        followed = Followed(
-            path, self._open_stream, self._complain, from_end=self._from_end, is_read=self._is_read
-        )
+        followed = Followed(path, self._open_stream, self._complain, self, from_end=self._from_end)
         # A rotated file that matches the pattern too was read under its first name.
         if not self._from_end:
             with contextlib.suppress(OSError):
                 status = os.stat(path)
-                followed.from_end = self._is_read(path, (status.st_dev, status.st_ino))
+                followed.from_end = self.is_read_elsewhere(path, (status.st_dev, status.st_ino))
         self._files[path] = followed
         self._watch(os.path.dirname(path))
         real = os.path.realpath(path)
@@ -116,20 +136,6 @@ class Files:
 
     def _open_stream(self, path: str) -> Stream:
         return self._streams.open(path, path, replays=True)
-
-    def _is_read(self, path: str, key: tuple[int, int]) -> bool:
-        """Whether this file was read under another name that a log has in its time."""
-        directory, base = os.path.split(path)
-        stem = next((name for name in _stems(directory, base) if name in self._files), None)
-        if stem is None:
-            return False
-        if self._files[stem].has_read(key):
-            return True
-        return any(
-            followed.has_read(key)
-            for name in names_like(directory, os.path.basename(stem))
-            if (followed := self._files.get(os.path.join(directory, name))) and name != base
-        )
 
     def _watch(self, directory: str) -> None:
         if self._inotify is None or directory in self._watched or glob.has_magic(directory):
@@ -165,21 +171,19 @@ class Files:
             followed = self._files.get(path)
             if followed is not None:
                 self._look(followed, times)
-            elif times and os.path.isfile(path) and self._is_wanted(path):
+            elif times and os.path.isfile(path) and self.is_wanted(path):
                 self._add(path)
             elif times and os.path.isdir(path) and self._next_scan is not None:
                 # There may be files in it, or in what is made in it next.
                 self._next_scan.cancel()
                 self._next_scan = self._loop.after(NEW_DIRECTORY, self._rescan)
 
-    def _is_wanted(self, path: str) -> bool:
-        return any(_matches(path, pattern) for pattern in self._patterns)
-
     def _look(self, followed: Followed, appeared: int = 2) -> None:
         followed.quiet = 0.0
         path = followed.path
         if followed.look(self._loop.now, appeared=appeared):
-            self._loop.soon(lambda: self._look(followed))
+            # Behind what inotify has to tell by then.
+            self._loop.after(0, lambda: self._look(followed, 0 if self._inotify else 2))
         if followed.is_open:
             self._opened.pop(path, None)
             self._opened[path] = followed
@@ -220,14 +224,11 @@ def _directories(pattern: str) -> Iterator[str]:
 def _matches(path: str, pattern: str) -> bool:
     if "**" in pattern:
         return path in set(glob.iglob(pattern, recursive=True))
-    return (
-        path == pattern
-        or (
-            fnmatch(os.path.basename(path), os.path.basename(pattern))
-            and fnmatch(os.path.dirname(path), os.path.dirname(pattern))
-            and path.count(os.sep) == pattern.count(os.sep)
-            and not os.path.basename(path).startswith(".")
-        )
+    return path == pattern or (
+        fnmatch(os.path.basename(path), os.path.basename(pattern))
+        and fnmatch(os.path.dirname(path), os.path.dirname(pattern))
+        and path.count(os.sep) == pattern.count(os.sep)
+        and not os.path.basename(path).startswith(".")
     )
 
 
