@@ -10,12 +10,15 @@ file that was truncated and has grown past the position again is another file. O
 empty at the last look there are no such bytes. What was written, copied and truncated since is
 found by its copies: they are younger than what was seen. If there are none, its own time tells that
 something is missing.
+
+Long because growth, rotation and truncation are told apart by the same few facts at every look.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,8 +52,9 @@ class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_complain", "_current", "_is_read_elsewhere", "_old", "_open", "_passed", "_recent",
-        "_refused", "_stream", "from_end", "looked_at", "path", "quiet",
+        "_complain", "_current", "_is_log", "_is_output", "_is_read_elsewhere", "_log", "_old",
+        "_open", "_passed", "_recent", "_said", "_stream", "from_end", "is_special", "looked_at",
+        "path", "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -61,10 +65,19 @@ class Followed:
         *,
         from_end: bool,
         is_read: Callable[[str, tuple[int, int]], bool] = lambda *_: False,
+        is_output: Callable[[os.stat_result], bool] = lambda _: False,
+        is_log: Callable[[Sibling], bool] = lambda _: False,
     ) -> None:
-        """`is_read`: whether a file was read under another name before it had this one."""
+        """`is_read`: whether a file was read under another name before it had this one.
+        `is_output`: whether it is one that tocsin itself writes. `is_log`: whether a sibling is
+        a log of its own, and read as that."""
         self.path = path
         self._is_read_elsewhere = is_read
+        self._is_output = is_output
+        self._is_log = is_log
+        # What has the name now and can be read like a console: a named pipe, a device.
+        self.is_special = False
+        self._log = path
         self.from_end = from_end
         self.looked_at = 0.0
         self.quiet = 0.0  # seconds: how long it has been without a change, for who polls
@@ -76,7 +89,7 @@ class Followed:
         self._recent: dict[tuple[int, int], bytes] = {}  # read to the end, by their first bytes
         # When those were changed last that were renamed away; of the last few.
         self._passed: tuple[int, ...] = ()
-        self._refused = False
+        self._said = ""  # of what is in the way, lately: once is enough
 
     @property
     def files(self) -> list[tuple[int, int]]:
@@ -113,9 +126,8 @@ class Followed:
             self._begin()
         self.looked_at = now
         more = self._drain_old(now)
-        try:
-            status = os.stat(self.path)
-        except OSError:
+        status = self._status()
+        if status is None:
             self.from_end = False  # what appears later is new from its first byte
             # Moved away, and nothing new under the name yet: it may still be written to.
             if self._current is not None and self._current.fd >= 0:
@@ -132,15 +144,50 @@ class Followed:
         part = self._current
         if part.fd < 0 and status.st_size == part.position and status.st_mtime_ns == part.seen:
             return more
-        if not part.open(self.path):
-            self._refuse(part)
-            return more
-        self._refused = False
-        return self._read(part) or more
+        try:
+            if not part.open(self.path):
+                return more  # it was rotated away a moment ago
+            more = self._read(part) or more
+        except OSError as error:
+            part.close()
+            self._say(f"{error.strerror}; trying again")
+        else:
+            self._said = ""
+        return more
+
+    def _status(self) -> os.stat_result | None:
+        """Of the file that has the name; None while none has."""
+        self.is_special = False
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # no permission, a name too long, links in a circle
+            self._say(f"{error.strerror}; waiting for it")
+            return None
+        if stat.S_ISREG(status.st_mode):
+            if not self._is_output(status):
+                return status
+            self._say("not watched, for it is what tocsin itself writes")
+            return None
+        self.is_special = stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode)
+        what = "a directory" if stat.S_ISDIR(status.st_mode) else "no file"
+        self._say(f"{what}, where a file was expected; waiting for one")
+        return None
+
+    def _say(self, what: str) -> None:
+        if what != self._said:
+            self._said = what
+            self._complain(f"{self.path}: {what}")
 
     # -- where to begin ----------------------------------------------------------------------
 
+    def _lies_at(self) -> str:
+        """The name that a rotation changes: of a link, what it leads to."""
+        return os.path.realpath(self.path) if os.path.islink(self.path) else self.path
+
     def _begin(self) -> None:
+        self._log = self._lies_at()
         stream = self._stream = self._open(self.path)
         saved: Any = stream.position
         stream.where = self.where
@@ -159,6 +206,7 @@ class Followed:
     def _adopt(self, status: os.stat_result) -> None:
         position = status.st_size if self.from_end else 0
         self.from_end = False
+        self._log = self._lies_at()
         self._current = OpenPart.at(self.path, status, position)
         assert self._stream is not None
         if not self._stream.offset:
@@ -202,7 +250,7 @@ class Followed:
         copies = [
             sibling
             for sibling in self._unread()
-            if is_copy(sibling, self.path, part.position, part.tail)
+            if is_copy(sibling, self._log, part.position, part.tail)
         ]
         part.since, part.before = part.seen, (part.position, part.tail)
         if copies:
@@ -229,7 +277,7 @@ class Followed:
         """Before the first bytes of a file: what was written, copied and truncated since the last
         look, by its copies. `data` is what is there now, `changed` when that was."""
         assert self._stream is not None
-        names = names_changed(self.path)
+        names = names_changed(self._log)
         first, part.since = not part.since, part.since or changed
         same, part.again = changed == part.seen and not part.again, is_fresh(changed)
         if first or same:
@@ -251,7 +299,7 @@ class Followed:
         for sibling in later:
             if not sibling.size:
                 continue
-            if data and begins_alike(sibling, self.path, part.position, data):
+            if data and begins_alike(sibling, self._log, part.position, data):
                 part.names = UNKNOWN  # still there to be read; to be looked for when it is not
                 continue
             if part.restored:
@@ -259,7 +307,7 @@ class Followed:
                 self._stream.gap("truncated while nobody watched; a copy of that is not read")
                 break
             self._stream.gap("truncated again; what was written last before that may be missing")
-            known = part.before and is_copy(sibling, self.path, *part.before)
+            known = part.before and is_copy(sibling, self._log, *part.before)
             self._read_whole(sibling, part.before[0] if part.before and known else 0)
             part.since = sibling.changed
         if not later and not data and changed != part.seen:
@@ -272,7 +320,7 @@ class Followed:
         before: list[tuple[str, int, int]] | None = None
         for _ in range(LISTINGS):
             # While they are being renamed one after another, a list of them may miss some.
-            listed = siblings(self.path)
+            listed = siblings(self._log)
             found |= {(one.device, one.inode): one for one in listed}
             names = [one[:3] for one in listed]
             if names == before:
@@ -281,7 +329,7 @@ class Followed:
         return [
             sibling
             for key, sibling in sorted(found.items(), key=lambda item: item[1].age)
-            if key not in known and not self._is_read(sibling)
+            if key not in known and not self._is_read(sibling) and not self._is_log(sibling)
         ]
 
     def _is_read(self, sibling: Sibling) -> bool:
@@ -302,16 +350,20 @@ class Followed:
             self._rotated_away(old)
         changed = None
         if old.fd >= 0:
-            while self._read(old):
-                pass
-            changed = os.fstat(old.fd).st_mtime_ns
-            self._remember(old.fd)
-            old.until = now + LINGER
-            self._old.append(old)
+            try:
+                while self._read(old):
+                    pass
+                changed = os.fstat(old.fd).st_mtime_ns
+                self._remember(old.fd)
+                old.until = now + LINGER
+                self._old.append(old)
+            except OSError as error:  # gone on the server, or its disc fails: there is the new one
+                self._unreadable(old, error)
         if changed is not None:
             self._passed = (*self._passed, changed)[-PASSED:]
             if appeared != 1:
                 self._read_between(status)  # more than one rotation since the last look
+        self._log = self._lies_at()  # the link may lead elsewhere now
         self._current = OpenPart.at(self.path, status, status.st_size if known else 0)
         self._stream.moved()
         return False
@@ -332,8 +384,8 @@ class Followed:
     def _rotated_away(self, part: OpenPart) -> None:
         """Not under any name. A copy of it may be, and have the rest."""
         assert self._stream is not None
-        for sibling in reversed(siblings(self.path)):
-            if is_copy(sibling, self.path, part.position, part.tail):
+        for sibling in reversed(siblings(self._log)):
+            if is_copy(sibling, self._log, part.position, part.tail):
                 self._read_whole(sibling, part.position)
                 return
         self._stream.gap("rotated away, and what was not read yet is not found")
@@ -341,24 +393,25 @@ class Followed:
     def _find(self, part: OpenPart) -> str | None:
         """Open a file that was renamed while it was closed."""
         for path in self._names():
-            if part.open(path):
-                if os.fstat(part.fd).st_size >= part.position and self._is_same(part):
-                    return path
-                part.close()  # its inode is another file's now
+            with contextlib.suppress(OSError):
+                if part.open(path):
+                    if os.fstat(part.fd).st_size >= part.position and self._is_same(part):
+                        return path
+                    part.close()  # its inode is another file's now
         return None
 
     def _names(self) -> Iterator[str]:
         """Where a renamed file may be: the usual names first, since thousands of files may be
         rotated at one moment, and to list their directory for each would take minutes."""
-        yield self.path
-        yield f"{self.path}.1"
-        yield f"{self.path}.0"
-        for sibling in siblings(self.path):
+        yield self._log
+        yield f"{self._log}.1"
+        yield f"{self._log}.0"
+        for sibling in siblings(self._log):
             yield sibling.path
 
     def _reopened(self, sibling: Sibling, position: int) -> OpenPart | None:
         part = OpenPart(sibling.device, sibling.inode, position)
-        part.fd = reopen(sibling, self.path)
+        part.fd = reopen(sibling, self._log)
         if part.fd < 0:
             assert self._stream is not None
             self._stream.gap("rotated again before it was read", sibling.size - position)
@@ -374,6 +427,11 @@ class Followed:
         self._remember(part.fd)
         part.close()
 
+    def _unreadable(self, part: OpenPart, error: OSError) -> None:
+        assert self._stream is not None
+        part.close()
+        self._stream.gap(f"rotated away, and cannot be read any more ({error.strerror})")
+
     def _remember(self, fd: int) -> None:
         status = os.fstat(fd)
         self._recent[status.st_dev, status.st_ino] = os.pread(fd, HEAD, 0)
@@ -383,17 +441,15 @@ class Followed:
     def _drain_old(self, now: float) -> bool:
         more = False
         for part in list(self._old):
-            more |= self._read(part)
+            try:
+                more |= self._read(part)
+            except OSError as error:
+                self._unreadable(part, error)
+                self._old.remove(part)
+                continue
             if not part.until:
                 part.until = now + LINGER
             if now >= part.until and not more:
                 part.close()
                 self._old.remove(part)
         return more
-
-    def _refuse(self, part: OpenPart) -> None:
-        with contextlib.suppress(OSError):
-            # Else it was rotated away a moment ago.
-            if not self._refused and part.is_file(os.stat(self.path)):
-                self._refused = True
-                self._complain(f"{self.path}: cannot be opened; trying again")
