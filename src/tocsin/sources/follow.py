@@ -11,7 +11,8 @@ empty at the last look there are no such bytes. What was written, copied and tru
 found by its copies: they are younger than what was seen. If there are none, its own time tells that
 something is missing.
 
-Long because growth, rotation and truncation are told apart by the same few facts at every look.
+Long because renaming, copying and truncating are told apart by each other: what the one explains
+is no sign of the other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from tocsin.sources.rotation import (
     HEAD,
@@ -38,7 +39,7 @@ from tocsin.sources.rotation import (
 )
 from tocsin.watch.streams import Stream
 
-__all__ = ["Followed"]
+__all__ = ["Followed", "Others"]
 
 CHUNK = 256 << 10
 BURST = 4 << 20  # read at one look; then it is another file's turn
@@ -48,13 +49,29 @@ RECENT = 32  # rotated files remembered as read
 PASSED = 8  # rotations after which one that went unseen is still looked for
 
 
+class Others(Protocol):
+    """All that are followed, as one of them needs to know them. A file: its device and inode."""
+
+    def is_read_elsewhere(self, path: str, file: tuple[int, int]) -> bool:
+        """Whether it was read under another name before it had this one."""
+
+    def is_read_as(self, path: str, file: tuple[int, int]) -> bool:
+        """Whether it is read under this name."""
+
+    def is_wanted(self, path: str) -> bool:
+        """Whether what has this name is a log of its own."""
+
+    def is_output(self, status: os.stat_result) -> bool:
+        """Whether tocsin itself writes it."""
+
+
 class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_complain", "_current", "_is_log", "_is_output", "_is_read_elsewhere", "_log", "_old",
-        "_open", "_passed", "_recent", "_said", "_stream", "from_end", "is_special", "looked_at",
-        "path", "quiet",
+        "_announced", "_complain", "_current", "_log", "_next", "_old", "_open", "_others",
+        "_passed", "_recent", "_said", "_stream", "from_end", "is_special", "looked_at", "path",
+        "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -62,19 +79,12 @@ class Followed:
         path: str,
         open_stream: Callable[[str], Stream],
         complain: Callable[[str], object],
+        others: Others,
         *,
         from_end: bool,
-        is_read: Callable[[str, tuple[int, int]], bool] = lambda *_: False,
-        is_output: Callable[[os.stat_result], bool] = lambda _: False,
-        is_log: Callable[[Sibling], bool] = lambda _: False,
     ) -> None:
-        """`is_read`: whether a file was read under another name before it had this one.
-        `is_output`: whether it is one that tocsin itself writes. `is_log`: whether a sibling is
-        a log of its own, and read as that."""
         self.path = path
-        self._is_read_elsewhere = is_read
-        self._is_output = is_output
-        self._is_log = is_log
+        self._others = others
         # What has the name now and can be read like a console: a named pipe, a device.
         self.is_special = False
         self._log = path
@@ -89,6 +99,8 @@ class Followed:
         self._recent: dict[tuple[int, int], bytes] = {}  # read to the end, by their first bytes
         # When those were changed last that were renamed away; of the last few.
         self._passed: tuple[int, ...] = ()
+        self._announced = 0  # how often something has come under this name since then, at most
+        self._next: tuple[int, int] | None = None  # what was there at the last look
         self._said = ""  # of what is in the way, lately: once is enough
 
     @property
@@ -118,13 +130,15 @@ class Followed:
         self.release()
 
     def look(self, now: float, *, appeared: int = 2) -> bool:
-        """Read what is new; True when there is more to read at once.
+        """Read what is new; True when it wants to look again at once.
 
-        `appeared`: how often something has come under this name since the last look, at most.
+        `appeared`: how often something has come under this name since the last look, as far as
+        that was told by then; 2 where nobody tells.
         """
         if self._stream is None:
             self._begin()
         self.looked_at = now
+        self._announced += appeared
         more = self._drain_old(now)
         status = self._status()
         if status is None:
@@ -133,13 +147,20 @@ class Followed:
             if self._current is not None and self._current.fd >= 0:
                 more |= self._read(self._current)
             return more
+        there = status.st_dev, status.st_ino
         if self._current is None:
             self._adopt(status)
         elif not self._current.is_file(status):
-            more |= self._rotated(status, now, appeared)
+            if self._announced < 2 and (appeared or self._next != there):
+                # What was told of may be gone again, and this another that nobody told of yet.
+                self._next = there
+                return True
+            self._rotated(status, now)
         elif appeared == 1 and self._passed:
             # It is here already: at an earlier look, which was told of another that went unseen.
             self._read_between(status)
+        self._announced = 0
+        self._next = None
         assert self._current is not None
         part = self._current
         if part.fd < 0 and status.st_size == part.position and status.st_mtime_ns == part.seen:
@@ -166,7 +187,7 @@ class Followed:
             self._say(f"{error.strerror}; waiting for it")
             return None
         if stat.S_ISREG(status.st_mode):
-            if not self._is_output(status):
+            if not self._others.is_output(status):
                 return status
             self._say("not watched, for it is what tocsin itself writes")
             return None
@@ -291,7 +312,11 @@ class Followed:
             renamed = True
         if renamed:
             return  # not truncated: what is younger than it will have its turn
-        later = [sibling for sibling in listed if sibling.changed > part.since]
+        later = [
+            sibling
+            for sibling in listed
+            if sibling.changed > part.since and not self._others.is_wanted(sibling.path)
+        ]
         if not data:
             with contextlib.suppress(OSError):
                 data = os.pread(part.fd, CHUNK, part.position)
@@ -329,7 +354,9 @@ class Followed:
         return [
             sibling
             for key, sibling in sorted(found.items(), key=lambda item: item[1].age)
-            if key not in known and not self._is_read(sibling) and not self._is_log(sibling)
+            if key not in known
+            and not self._is_read(sibling)
+            and not self._others.is_read_as(sibling.path, key)
         ]
 
     def _is_read(self, sibling: Sibling) -> bool:
@@ -339,13 +366,13 @@ class Followed:
 
     # -- rotation ----------------------------------------------------------------------------
 
-    def _rotated(self, status: os.stat_result, now: float, appeared: int) -> bool:
+    def _rotated(self, status: os.stat_result, now: float) -> None:
         """Another file has the name now."""
         assert self._current is not None
         assert self._stream is not None
         old = self._current
         # Then this name is one of many that a file has one after another, and so had the old one.
-        known = self._is_read_elsewhere(self.path, (status.st_dev, status.st_ino))
+        known = self._others.is_read_elsewhere(self.path, (status.st_dev, status.st_ino))
         if old.fd < 0 and not known and self._find(old) is None:
             self._rotated_away(old)
         changed = None
@@ -361,12 +388,11 @@ class Followed:
                 self._unreadable(old, error)
         if changed is not None:
             self._passed = (*self._passed, changed)[-PASSED:]
-            if appeared != 1:
+            if self._announced != 1:
                 self._read_between(status)  # more than one rotation since the last look
         self._log = self._lies_at()  # the link may lead elsewhere now
         self._current = OpenPart.at(self.path, status, status.st_size if known else 0)
         self._stream.moved()
-        return False
 
     def _read_between(self, status: os.stat_result) -> None:
         """Files that came and went unseen, before what is there now."""

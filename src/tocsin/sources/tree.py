@@ -16,7 +16,7 @@ from typing import Protocol
 
 from tocsin.sources.follow import Followed
 from tocsin.sources.inotify import Inotify
-from tocsin.sources.rotation import Sibling, names_like
+from tocsin.sources.rotation import names_like
 from tocsin.watch.loop import Loop, Timer
 from tocsin.watch.streams import Stream, Streams
 
@@ -53,7 +53,7 @@ class Files:
     ) -> None:
         """`is_output`: whether tocsin itself writes a file. `other` makes the source for a named
         pipe or a device that lies under a name given here."""
-        self._is_output = is_output
+        self._writes = is_output
         self._other = other
         self._others: list[Other] = []
         self._patterns = [os.path.abspath(_as_glob(pattern)) for pattern in patterns]
@@ -100,6 +100,31 @@ class Files:
         if self._inotify is not None:
             self._inotify.close()
 
+    # -- what one of them needs to know of the others ----------------------------------------
+
+    def is_read_elsewhere(self, path: str, file: tuple[int, int]) -> bool:
+        directory, base = os.path.split(path)
+        stem = next((name for name in _stems(directory, base) if name in self._files), None)
+        if stem is None:
+            return False
+        if self._files[stem].has_read(file):
+            return True
+        return any(
+            followed.has_read(file)
+            for name in names_like(directory, os.path.basename(stem))
+            if (followed := self._files.get(os.path.join(directory, name))) and name != base
+        )
+
+    def is_read_as(self, path: str, file: tuple[int, int]) -> bool:
+        followed = self._files.get(path)
+        return followed is not None and followed.has_read(file)
+
+    def is_output(self, status: os.stat_result) -> bool:
+        return self._writes(status)
+
+    def is_wanted(self, path: str) -> bool:
+        return any(_matches(path, pattern) for pattern in self._patterns)
+
     # -- which files -------------------------------------------------------------------------
 
     def _rescan(self) -> None:
@@ -130,15 +155,12 @@ class Files:
             if os.path.islink(path):
                 self._watch_link(path)
             return
-        followed = Followed(
-            path, self._open_stream, self._complain, from_end=self._from_end,
-            is_read=self._is_read, is_output=self._is_output, is_log=self._is_log,
-        )  # fmt: skip
+        followed = Followed(path, self._open_stream, self._complain, self, from_end=self._from_end)
         # A rotated file that matches the pattern too was read under its first name.
         if not self._from_end:
             with contextlib.suppress(OSError):
                 status = os.stat(path)
-                followed.from_end = self._is_read(path, (status.st_dev, status.st_ino))
+                followed.from_end = self.is_read_elsewhere(path, (status.st_dev, status.st_ino))
         self._files[path] = followed
         self._watch(os.path.dirname(path))
         self._watch_link(path)
@@ -156,24 +178,6 @@ class Files:
 
     def _open_stream(self, path: str) -> Stream:
         return self._streams.open(path, path, replays=True)
-
-    def _is_read(self, path: str, key: tuple[int, int]) -> bool:
-        """Whether this file was read under another name that a log has in its time."""
-        directory, base = os.path.split(path)
-        stem = next((name for name in _stems(directory, base) if name in self._files), None)
-        if stem is None:
-            return False
-        if self._files[stem].has_read(key):
-            return True
-        return any(
-            followed.has_read(key)
-            for name in names_like(directory, os.path.basename(stem))
-            if (followed := self._files.get(os.path.join(directory, name))) and name != base
-        )
-
-    def _is_log(self, sibling: Sibling) -> bool:
-        followed = self._files.get(sibling.path)
-        return followed is not None and followed.has_read((sibling.device, sibling.inode))
 
     def _watch(self, directory: str) -> None:
         if self._inotify is None or directory in self._watched or glob.has_magic(directory):
@@ -215,21 +219,21 @@ class Files:
                     self._add(path)  # a link may lead elsewhere now
             elif path in self._aliases:
                 continue
-            elif times and os.path.isfile(path) and self._is_wanted(path):
+            elif times and os.path.isfile(path) and self.is_wanted(path):
                 self._add(path)
             elif times and os.path.isdir(path) and self._next_scan is not None:
                 # There may be files in it, or in what is made in it next.
                 self._next_scan.cancel()
                 self._next_scan = self._loop.after(NEW_DIRECTORY, self._rescan)
 
-    def _is_wanted(self, path: str) -> bool:
-        return any(_matches(path, pattern) for pattern in self._patterns)
-
     def _look(self, followed: Followed, appeared: int = 2) -> None:
-        followed.quiet = 0.0
         path = followed.path
+        if self._files.get(path) is not followed:
+            return  # somebody else's by now
+        followed.quiet = 0.0
         if followed.look(self._loop.now, appeared=appeared):
-            self._loop.soon(lambda: self._look(followed))
+            # Behind what inotify has to tell by then.
+            self._loop.after(0, lambda: self._look(followed, 0 if self._inotify else 2))
         if followed.is_special and self._other is not None and path in self._patterns:
             self._hand_over(path)
         elif followed.is_open:
