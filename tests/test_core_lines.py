@@ -25,8 +25,10 @@ def test_word_anchor(line, found):
     assert titles(line.encode()) == ["t.word"] * found
 
 
-HEAD = "schema = 1\n" + rule("t.head", 'literal = "BUG: BAD"\nanchor = "head"') + rule(
-    "t.low", 'literal = ["bad thing", "): bad"]\nanchor = "head"'
+HEAD = (
+    "schema = 1\n"
+    + rule("t.head", 'literal = "BUG: BAD"\nanchor = "head"')
+    + rule("t.low", 'literal = ["bad thing", "): bad"]\nanchor = "head"')
 )
 
 
@@ -34,9 +36,9 @@ HEAD = "schema = 1\n" + rule("t.head", 'literal = "BUG: BAD"\nanchor = "head"') 
     ("line", "found"),
     [
         ("BUG: BAD", True), ("  BUG: BAD", True), ("watchdog: BUG: BAD", True),
-        ("[x] BUG: BAD", True), ("CPU 0 BUG: BAD", True), ("was cut offBUG: BAD", True), ("done. BUG: BAD", True),
-        ("> BUG: BAD", True), ("it says BUG: BAD", False), ("again, BUG: BAD", False),
-        ("'BUG: BAD", False), ("`BUG: BAD`", False), ("<ann> BUG: BAD", False),
+        ("[x] BUG: BAD", True), ("CPU 0 BUG: BAD", True), ("was cut offBUG: BAD", True),
+        ("done. BUG: BAD", True), ("> BUG: BAD", True), ("it says BUG: BAD", False),
+        ("again, BUG: BAD", False), ("'BUG: BAD", False), ("`BUG: BAD`", False), ("<ann> BUG: BAD", False),
         ("[10:00] <@ann> BUG: BAD", False), ("<4>BUG: BAD", True), ("x <0> BUG: BAD", True),
         ("BUG: bad thing", True), ("fix BUG: bad thing", False), ("mm: INFO: bad thing", True),
         ("(sda): bad", True), ("word): bad", True),
