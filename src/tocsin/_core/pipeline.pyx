@@ -12,11 +12,14 @@ from its first byte when it is longer than that (its line end not counted).
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcmp
 
 from tocsin._core.grouper cimport STAMPED_ENOUGH, Grouper, limits_t
 from tocsin._core.grow cimport bytes_free, bytes_push, hits_free
 from tocsin._core.judge cimport input_t
-from tocsin._core.lines cimport find_newline, line_start, trim_end
+from tocsin._core.lines cimport (
+    find_newline, is_blank, is_word, line_start, skip_escapes, trim_end
+)
 from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t, quoting, retelling
 from tocsin._core.program cimport Program
 from tocsin._core.trace cimport ENDED_FLUSH, Trace
@@ -31,6 +34,31 @@ cdef enum:
     NOGIL_BYTES = 8192
     # From this many bytes of a line the prompt can be told: host names have at most 253.
     PROMPT_BYTES = 1024
+    MOST_HOST = 253
+
+
+cdef uint32_t behind_prompt(const uint8_t *s, uint32_t at, uint32_t end) noexcept nogil:
+    """`db2 login: BUG: soft lockup`: where what stands behind a getty's prompt begins, or `end`.
+
+    A kernel that prints no stamps goes on where the cursor is. One word is a name somebody typed.
+    """
+    cdef uint32_t p = skip_escapes(s, at, end), host
+    host = p
+    while p < end and (is_word(s[p]) or s[p] in (45, 46, 40, 41)):  # (none): no name set yet
+        p += 1
+    if p == host or p - host > MOST_HOST or end - p < 9 or memcmp(s + p, b" login: ", 8) != 0:
+        return end
+    if p - host == 4 and memcmp(s + host + 1, b"ast", 3) == 0:  # Last login: Mon Oct  9 ...
+        return end
+    p += 8
+    while p < end and is_blank(s[p]):
+        p += 1
+    at = p
+    while p < end and not is_blank(s[p]):
+        p += 1
+    while p < end and is_blank(s[p]):
+        p += 1
+    return at if p < end else end
 
 
 cdef class Pipeline:
@@ -85,9 +113,9 @@ cdef class Pipeline:
         The block at `data` has `size` bytes. `hit` is the first hit not yet used; it moves behind
         the line.
         """
-        cdef size_t low, stop, tail, next_stamp, at
+        cdef size_t low, stop, tail, next_stamp, at, prompt
         cdef prefix_t prefix
-        cdef bint quoted = False
+        cdef bint quoted = False, first = True     # only what begins the line can be a prompt
         stop = trim_end(data, start, end)
         tail = end - stop + (1 if end < size else 0)
         low = hit[0]
@@ -106,6 +134,13 @@ cdef class Pipeline:
                     data + start, prefix.body, <uint32_t> (next_stamp - start)
                 ):
                     next_stamp = stop
+            prompt = stop
+            if first and not (prefix.syslog or prefix.stamped):
+                prompt = start + behind_prompt(
+                    data + start, prefix.body, <uint32_t> (stop - start)
+                )
+            if prompt < next_stamp:
+                next_stamp = prompt
             while low < self.hits.used and self.hits.at[low].start < start:
                 low += 1
             at = low
@@ -117,8 +152,10 @@ cdef class Pipeline:
             low = at
             if next_stamp >= stop:
                 break
-            quoted = quoted or quoting(data + start, next_stamp - start)
+            if next_stamp != prompt:
+                quoted = quoted or quoting(data + start, next_stamp - start)
             start = next_stamp
+            first = False
         while hit[0] < self.hits.used and self.hits.at[hit[0]].end <= end:
             hit[0] += 1
 
