@@ -1,14 +1,16 @@
 """What people get wrong on the command line of tocsin watch and its fellows, and what they hear: a
 line that says what, where and what was expected, and an exit status that is true."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
+import time
 
 import pytest
 
-from tests.cli_program import CLEAN_ENVIRONMENT, PROGRAM, run
-from tests.watch_program import append, oom
+from tests.cli_program import CLEAN_ENVIRONMENT, DISK, PROGRAM, run
+from tests.watch_program import append, oom, until, wires
 
 
 @pytest.mark.parametrize(
@@ -223,3 +225,42 @@ def test_windows_behind_a_link_and_two_that_write_at_once(tmp_path):
     text = real.read_text()
     assert text.startswith("# ours\n")
     assert text.count("[[window]]") == 4
+
+
+@pytest.mark.parametrize("deaf", ["closed", "full", "disc"])
+def test_nobody_reads_the_complaints(rules, tmp_path, deaf):
+    """A reader that is gone, one that does not read, a disc that is full: the watching goes on."""
+    read, write = os.pipe()
+    if deaf == "closed":
+        os.close(read)
+    elif deaf == "full":
+        os.set_blocking(write, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(write, b"x" * 4096)
+        os.set_blocking(write, True)
+    else:
+        os.close(write)
+        write = os.open("/dev/full", os.O_WRONLY)
+    out, log = tmp_path / "out", tmp_path / "a.log"
+    append(log, b"x\n")
+    with open(out, "wb") as told:
+        program = subprocess.Popen(
+            [*PROGRAM, "watch", *map(str, rules), "--format", "jsonl", "--exec", "exit 1",
+             str(tmp_path / "missing"), str(log)],
+            stdin=subprocess.DEVNULL, stdout=told, stderr=write, env=CLEAN_ENVIRONMENT,
+        )  # fmt: skip
+    try:
+        time.sleep(1.5)
+        append(log, oom(1))
+        until(lambda: wires(out))
+        time.sleep(0.5)  # a complaint about the command
+        append(log, DISK)
+        until(lambda: len(wires(out)) == 2)
+        assert program.poll() is None
+    finally:
+        program.kill()
+        program.wait()
+        os.close(write)
+        if deaf == "full":
+            os.close(read)

@@ -68,7 +68,11 @@ def add(
         default="end",
         help="where to begin in files that are there already and have no state (default: end)",
     )
-    watch.add_argument("--poll", action="store_true", help="look at files by turns, no inotify")
+    watch.add_argument(
+        "--poll",
+        action="store_true",
+        help="look at files by turns, for file systems of other machines: inotify is silent there",
+    )
     add_filters(watch)
     add_sinks(watch)
     watch.set_defaults(run=run, parser=watch)
