@@ -1,6 +1,7 @@
 """tocsin watch among people: names that change their nature, links, discs that are full."""
 
 import contextlib
+import gzip
 import os
 import resource
 import signal
@@ -357,3 +358,21 @@ def test_what_is_forgotten_is_forgotten_in_the_state(watch, tmp_path):
     with sqlite3.connect(tmp_path / "state" / "state.sqlite") as db:
         assert db.execute("SELECT count(*) FROM streams").fetchone() == (0,)
         assert db.execute("SELECT count(*) FROM alarms").fetchone() == (1,)
+
+
+def test_what_is_packed_is_no_console(watch, tmp_path):
+    """What logrotate packs, and files of the journal, lie in the same directory."""
+    consoles = tmp_path / "consoles"
+    consoles.mkdir()
+    append(consoles / "early.gz", gzip.compress(b"x\n"))
+    program = watch(consoles)
+    # A member that holds the bytes as they are: they could be read if somebody looked.
+    stored = gzip.compress(oom(1), compresslevel=0)
+    assert oom(1) in stored
+    append(consoles / "a.log.2.gz", stored)
+    append(consoles / "early.gz", stored)
+    append(consoles / "system.journal", b"LPKSHHRH" + oom(2))
+    append(consoles / "a.log", oom(3))
+    told(program, 1)
+    time.sleep(0.5)
+    assert told(program, 1) == ["mysqld3"]

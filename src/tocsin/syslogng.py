@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import threading
 from typing import Any
@@ -27,7 +26,7 @@ from tocsin import __version__
 from tocsin.incident import Severity
 from tocsin.rules.loader import load_rules
 from tocsin.sinks.render import json_line
-from tocsin.sinks.stream import FileSink
+from tocsin.sinks.stream import FileSink, open_output
 from tocsin.sources.shipped import log_bytes
 from tocsin.sources.shipper import enriched
 from tocsin.watch.alarms import Alarm
@@ -69,8 +68,7 @@ class Parser:
         self._thread: threading.Thread | None = None
         self._closing = False
         if path := given.get("output"):
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            self._output = FileSink(fd, json_line, path)
+            self._output = FileSink(open_output(path), json_line, path)
         self._loop = Loop()
         self._streams = Streams(
             self._loop,

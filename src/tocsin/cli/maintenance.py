@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -13,6 +14,7 @@ from tocsin.cli.options import duration
 from tocsin.cli.problems import CLEAN, FAILED, complain
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from tocsin.watch.maintenance import Window
@@ -82,14 +84,13 @@ def add(
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from datetime import datetime
-
     from tocsin.cli.choose import kinds_of
     from tocsin.cli.rulesets import load
-    from tocsin.watch.maintenance import BadWindows, parse
+    from tocsin.watch.maintenance import BadWindows
 
     given = [value is not None for value in (arguments.reason, arguments.length, arguments.until)]
-    wants = any(given)
+    more = (arguments.begin, arguments.source, arguments.host, arguments.kind, arguments.page)
+    wants = any(given) or any(more)
     if wants and arguments.end:
         complain("--end begins no window")
         return FAILED
@@ -102,18 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     kinds = kinds_of(ruleset)
     path = arguments.file
     try:
-        text = _read(path)
-        windows = parse(text, kinds)
-        now = datetime.now().astimezone()
-        if wants:
-            text = _with(text, arguments, now)
-        elif arguments.end:
-            text, expected = _ended(text, windows, now)
-        if wants or arguments.end:
-            windows = parse(text, kinds)
-            if arguments.end and windows != expected:
-                raise BadWindows("not written as this command can change it; end it by hand")
-            _write(path, text)
+        with _alone(path):
+            windows = _changed(arguments, kinds) if wants or arguments.end else _listed(path, kinds)
     except (BadWindows, OSError, OverflowError, ValueError) as error:
         complain(f"{path}: {getattr(error, 'strerror', None) or error}")
         return FAILED
@@ -121,25 +112,69 @@ def run(arguments: argparse.Namespace) -> int:
     return CLEAN
 
 
-def _read(path: str) -> str:
+def _listed(path: str, kinds: Collection[str]) -> tuple[Window, ...]:
+    from tocsin.watch.maintenance import parse
+
+    return parse(_read(path), kinds)
+
+
+def _changed(arguments: argparse.Namespace, kinds: Collection[str]) -> tuple[Window, ...]:
+    """Write what is asked for; the windows of the file then."""
+    from datetime import datetime
+
+    from tocsin.watch.maintenance import BadWindows, parse
+
+    path, now = arguments.file, datetime.now().astimezone()
+    text = ""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
+        text = _read(path)
     except FileNotFoundError:
-        return ""
+        if arguments.end:
+            raise
+    windows = parse(text, kinds)
+    expected = windows
+    if arguments.end:
+        text, expected = _ended(text, windows, now)
+    else:
+        text = _with(text, arguments, now)
+    after = parse(text, kinds)
+    if arguments.end and after != expected:
+        raise BadWindows("not written as this command can change it; end it by hand")
+    if after != windows:
+        _write(path, text)
+    return after
+
+
+@contextlib.contextmanager
+def _alone(path: str) -> Iterator[None]:
+    """Two of these at once, and the one would undo what the other wrote."""
+    import fcntl
+
+    directory = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
 
 
 def _write(path: str, text: str) -> None:
     """Whole or not at all: a tocsin may read it at any moment."""
-    import contextlib
-    import shutil
-
+    path = os.path.realpath(path)  # a link stays one
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "x", encoding="utf-8", newline="") as file:
             file.write(text)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copymode(path, beside)
+        with contextlib.suppress(OSError):
+            # Who may read it now may do so then.
+            status = os.stat(path)
+            os.chmod(beside, status.st_mode & 0o7777)
+            os.chown(beside, status.st_uid, status.st_gid)
         os.replace(beside, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_sources"]
 
+SOCKET_PATH = 107  # bytes: the kernel's sockaddr_un has no room for more
+
 
 def add_sources(watcher: Watcher, arguments: argparse.Namespace) -> bool:
     from tocsin.sources import descriptor
@@ -64,6 +66,8 @@ def _source(name: str, watcher: Watcher, from_end: bool) -> Source | None:
     if name == "-":
         return descriptor.StandardInput("(standard input)", ended, failed)
     if word == "unix" and rest:
+        if len(os.fsencode(rest)) > SOCKET_PATH:
+            raise BadAddress(f"expected a path of at most {SOCKET_PATH} bytes")
         return descriptor.UnixSocket(rest, complain)
     if name == "/dev/kmsg" or (word == "kmsg" and rest):
         path = rest or name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,11 @@ def add(
         default="end",
         help="where to begin in files that are there already and have no state (default: end)",
     )
-    watch.add_argument("--poll", action="store_true", help="look at files by turns, no inotify")
+    watch.add_argument(
+        "--poll",
+        action="store_true",
+        help="look at files by turns, for file systems of other machines: inotify is silent there",
+    )
     add_filters(watch)
     add_sinks(watch)
     watch.set_defaults(run=run, parser=watch)
@@ -246,10 +249,9 @@ def _add_named_sinks(watcher: Watcher, arguments: argparse.Namespace) -> bool:
 
 def _output(watcher: Watcher, path: str, arguments: argparse.Namespace) -> None:
     from tocsin.sinks.render import json_line
-    from tocsin.sinks.stream import FileSink
+    from tocsin.sinks.stream import FileSink, open_output
 
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    watcher.add_sink("output", FileSink(fd, json_line, path))
+    watcher.add_sink("output", FileSink(open_output(path), json_line, path))
 
 
 def _exec(watcher: Watcher, command: str, arguments: argparse.Namespace) -> None:

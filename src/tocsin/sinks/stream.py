@@ -7,6 +7,7 @@ sink itself would write for the alarms that wait.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -14,7 +15,21 @@ from collections.abc import Callable, Sequence
 
 from tocsin.watch.alarms import Alarm
 
-__all__ = ["FileSink"]
+__all__ = ["FileSink", "open_output"]
+
+
+def open_output(path: str) -> int:
+    """A file to append to. Raises OSError, also for a named pipe that nobody reads: to wait for a
+    reader could be for ever."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(error.errno, "a pipe or a device that nobody reads", path) from None
+        raise
+    os.set_blocking(fd, True)
+    return fd
 
 
 class FileSink:
@@ -93,7 +108,7 @@ class FileSink:
                 return
         except FileNotFoundError:
             pass
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = open_output(self._path)
         os.close(self._fd)
         self._fd = fd
         self._files.add(_identity(fd))

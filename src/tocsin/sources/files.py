@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tocsin.sources.archive import CODECS, ArchiveError, decompress, recognise
 from tocsin.sources.numbering import Numbering, RereadNumbering, StreamNumbering
 
-__all__ = ["CHUNK", "STDIN", "STDIN_NAME", "Log", "Unreadable", "expand", "open_log"]
+__all__ = ["CHUNK", "JOURNAL", "STDIN", "STDIN_NAME", "Log", "Unreadable", "expand", "open_log"]
 
 CHUNK = 1 << 20
 # Packed input is read in smaller pieces: zlib copies what it has not used yet at every step.

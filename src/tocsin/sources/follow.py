@@ -33,6 +33,7 @@ from tocsin.sources.rotation import (
     begins_alike,
     is_copy,
     is_fresh,
+    is_packed,
     names_changed,
     reopen,
     siblings,
@@ -259,6 +260,8 @@ class Followed:
     def _read(self, part: OpenPart, end: int | None = None) -> bool:
         """Feed what is new in it; True when there is more."""
         assert self._stream is not None
+        if part.is_packed:
+            return False
         status = os.fstat(part.fd)
         if status.st_size < part.position or (part.tail and not self._is_same(part)):
             self._truncated(part)
@@ -271,6 +274,9 @@ class Followed:
         while part.position < min(size, stop):
             data = os.pread(part.fd, min(CHUNK, size - part.position), part.position)
             if not data:
+                return False
+            if not part.position and is_packed(data):
+                part.is_packed = True
                 return False
             if fresh:
                 # What was copied away before these bytes were written has its name by now.

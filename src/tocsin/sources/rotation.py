@@ -16,10 +16,11 @@ import time
 from typing import NamedTuple
 
 from tocsin.sources.archive import recognise
+from tocsin.sources.files import JOURNAL
 
 __all__ = [
     "HEAD", "TAIL", "UNKNOWN", "OpenPart", "Part", "Sibling", "begins_alike", "is_copy", "is_fresh",
-    "names_changed", "names_like", "reopen", "siblings",
+    "is_packed", "names_changed", "names_like", "reopen", "siblings",
 ]  # fmt: skip
 
 TAIL = 64  # bytes before a position that tell whether the file is still the same
@@ -44,8 +45,8 @@ class OpenPart:
     """One file: its identity, its descriptor (-1: closed for now), how far it was read."""
 
     __slots__ = (
-        "again", "before", "device", "fd", "inode", "is_complete", "names", "position",
-        "restored", "seen", "since", "tail", "until",
+        "again", "before", "device", "fd", "inode", "is_complete", "is_packed", "names",
+        "position", "restored", "seen", "since", "tail", "until",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +57,7 @@ class OpenPart:
         self.position = position
         self.tail = tail
         self.fd = -1
+        self.is_packed = False  # no text: a compressed log, a journal
         self.is_complete = False  # deleted, and read to its end
         self.until = 0.0
         # When it was changed last, by what was seen of it; 0: not looked at yet.
@@ -76,6 +78,7 @@ class OpenPart:
         # By the bytes before it, it is known for the same later.
         with contextlib.suppress(OSError):
             if position and part.open(path):
+                part.is_packed = is_packed(os.pread(part.fd, HEAD, 0))
                 part.tail = os.pread(part.fd, min(TAIL, position), max(0, position - TAIL))
                 part.seen = status.st_mtime_ns
             part.close()
@@ -121,6 +124,12 @@ class Sibling(NamedTuple):
         """Orders from the oldest to the youngest; of equal times, the higher number is older."""
         number = NUMBER.search(os.path.basename(self.path))
         return self.changed, -int(number[1]) if number and len(number[1]) < 6 else 0
+
+
+def is_packed(head: bytes) -> bool:
+    """Whether what begins so is no console: in a watched directory lie what logrotate has packed,
+    and the journal's own files."""
+    return recognise(head) is not None or head.startswith(JOURNAL)
 
 
 def is_fresh(changed: int) -> bool:
@@ -188,7 +197,7 @@ def siblings(path: str) -> list[Sibling]:
             continue
         finally:
             os.close(fd)
-        if recognise(head) is None:
+        if not is_packed(head):
             out[status.st_dev, status.st_ino] = Sibling(
                 full, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, head
             )

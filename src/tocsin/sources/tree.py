@@ -64,6 +64,7 @@ class Files:
         self._files: dict[str, Followed] = {}
         self._opened: dict[str, Followed] = {}  # in order of the last look
         self._inotify: Inotify | None = None
+        self._is_blind = False  # some directory is not told of
         self._watches: dict[int, str] = {}  # directory by watch
         self._aliases: dict[str, list[str]] = {}  # real path: the names it is followed by
         self._watched: set[str] = set()
@@ -190,6 +191,7 @@ class Files:
             if error.errno not in (2, 20):  # not there yet; the next rescan tries again
                 self._complain(f"{directory}: no inotify ({error.strerror}); looking by turns")
                 self._watched.add(directory)
+                self._is_blind = True
 
     # -- when to look ------------------------------------------------------------------------
 
@@ -269,10 +271,12 @@ class Files:
         """A few of all files, so that each has its turn."""
         if not self._sweep:
             self._sweep = list(self._files)
-        if self._inotify is not None:
-            count = max(1, int(len(self._files) / SWEEP))
-        else:
+        if self._inotify is None:
             count = POLL_RATE // 20
+        elif self._is_blind:
+            count = POLL_RATE
+        else:
+            count = max(1, int(len(self._files) / SWEEP))
         for _ in range(min(count, len(self._sweep))):
             followed = self._files.get(self._sweep.pop())
             if followed is not None:
