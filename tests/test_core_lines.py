@@ -42,7 +42,8 @@ HEAD = (
         ("<ann> BUG: BAD", False),
         ("[10:00] <@ann> BUG: BAD", False), ("<4>BUG: BAD", True), ("x <0> BUG: BAD", True),
         ("BUG: bad thing", True), ("fix BUG: bad thing", False), ("mm: INFO: bad thing", True),
-        ("(sda): bad", True), ("word): bad", True), ("test[BUG: BAD]", False), ("1. BUG: BAD", False),
+        ("(sda): bad", True), ("word): bad", True), ("test[BUG: BAD]", False),
+        ("1. BUG: BAD", False),
     ],
 )  # fmt: skip
 def test_head_anchor(line, found):

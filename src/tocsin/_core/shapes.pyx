@@ -148,7 +148,7 @@ cdef size_t message_end(const uint8_t *body, size_t size) noexcept nogil:
         at += 1
     if not odd:
         return size
-    while quote >= 2 and body[quote - 2] == 92 and (body[quote - 1] == 110 or body[quote - 1] == 114):
+    while quote >= 2 and body[quote - 2] == 92 and body[quote - 1] in (110, 114):
         quote -= 2
     return text_end(body, quote)
 

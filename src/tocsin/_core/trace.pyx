@@ -2,6 +2,8 @@
 
 The grouper fills a `trace_t`; `Trace` owns it from the moment it is closed. Everything here is a
 view computed when asked for: a caller that only counts incidents never pays for their text.
+
+Long because each view reads the lines in its own way, and none of them is of use elsewhere.
 """
 
 from libc.stdlib cimport calloc, free, realloc
