@@ -42,7 +42,8 @@ HEAD = (
         ("<ann> BUG: BAD", False),
         ("[10:00] <@ann> BUG: BAD", False), ("<4>BUG: BAD", True), ("x <0> BUG: BAD", True),
         ("BUG: bad thing", True), ("fix BUG: bad thing", False), ("mm: INFO: bad thing", True),
-        ("(sda): bad", True), ("word): bad", True),
+        ("(sda): bad", True), ("word): bad", True), ("test[BUG: BAD]", False),
+        ("1. BUG: BAD", False),
     ],
 )  # fmt: skip
 def test_head_anchor(line, found):
@@ -52,9 +53,12 @@ def test_head_anchor(line, found):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
+        ("Nov 23 01:02:03 host kernel [    1.000000] DOWN", True),
         ('say "BUG" and DOWN', True), ('say "BUG and DOWN"', False), ('a="b" c="x DOWN', False),
         ('{"log":"DOWN"}', True), (' {"log":"DOWN"}', True), ('{"log":"say \\"DOWN\\""}', False),
         ('{"log":"[    1.000000] DOWN"}', True), ('{"logs":["[    1.000000] DOWN"]}', False),
+        ('"a","b","[    1.000000] DOWN"', True), ('2026,"DOWN ""x"" "', True),
+        ('a=1 msg="[    1.000000] DOWN"', True), ('a=1 msg="DOWN"', True), ('a1="DOWN"', False),
         ('x line="[    1.000000] DOWN"', False), ('x ="y" [    1.000000] DOWN', True),
         ("[Mon Nov 23 01:02:03 2026] DOWN", True), ("[Mon Nov 23 01:02:03.5 2026] DOWN", False),
         ("[Mon Nov 23 01:02:03 2026] [error] DOWN", False),

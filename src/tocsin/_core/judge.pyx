@@ -8,8 +8,8 @@ the console.
 
 from libc.stdint cimport uint8_t, uint32_t
 
-from tocsin._core.lines cimport contains, is_blank, is_word, text_end
-from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
+from tocsin._core.lines cimport contains, is_blank, is_digit, is_word, text_end
+from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER, carries
 from tocsin._core.program cimport (
     ANCHOR_BODY, ANCHOR_END, ANCHOR_HEAD, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE,
     ROLE_NOISE, ROLE_REPLAY, ROLE_START, Program, entry_t, text_t,
@@ -53,8 +53,13 @@ cdef bint in_sentence(const uint8_t *s, uint32_t body, uint32_t start) noexcept 
         if p == body:
             return False
         c = s[p - 1]
-        if c in (34, 39, 96) or (p < q and (97 <= c <= 122 or c == 44)):
+        if c in (34, 39, 96):
+            # The string that holds the message of a line has been opened by one.
+            return c != 34 or p < q or not carries(s, body, p - 1)
+        if (p < q and (97 <= c <= 122 or c == 44)) or (p == q and c in (40, 61, 91, 123)):
             return True
+        if c == 46 and p < q and p - body <= 3 and is_digit(s[body]) and is_digit(s[p - 2]):
+            return True  # `1. ` of a list
         if c != 58:
             break
         # `BUG: ` and its like belong to the message, whether the literal has them or not.
@@ -76,6 +81,7 @@ cdef struct quotes_t:
     uint32_t at             # how far the line has been read
     bint json
     bint odd
+    bint carried            # the string that is open holds the message of the line
     bint inside             # of a JSON object: a string that is not the value of a key
 
 
@@ -91,6 +97,7 @@ cdef bint in_quotes(input_t *line, quotes_t *quotes, uint32_t start) noexcept no
     if start < quotes.at or quotes.at == 0:
         i = line.prefix.body
         quotes.odd = False
+        quotes.carried = False
         quotes.json = False
         quotes.inside = False
         if i == 0:
@@ -103,6 +110,8 @@ cdef bint in_quotes(input_t *line, quotes_t *quotes, uint32_t start) noexcept no
             continue
         if not quotes.json or s[i - 1] == 92:
             quotes.odd = not quotes.odd
+            if quotes.odd and not quotes.json and (i == line.prefix.body or s[i - 1] != 34):
+                quotes.carried = carries(s, line.prefix.body, i)
             continue
         p = i
         while s[p - 1] == 32:  # the brace stops it
@@ -110,7 +119,7 @@ cdef bint in_quotes(input_t *line, quotes_t *quotes, uint32_t start) noexcept no
         quotes.inside = s[p - 1] in (44, 91, 123) or (quotes.inside and s[p - 1] != 58)
     if start > quotes.at:
         quotes.at = start
-    return quotes.odd or quotes.inside
+    return (quotes.odd and not quotes.carried) or quotes.inside
 
 
 cdef bint entry_holds(Program program, input_t *line, hit_t hit, uint32_t entry) noexcept nogil:

@@ -73,6 +73,21 @@ cdef bint quoting(const uint8_t *front, size_t size) noexcept nogil:
     return marked
 
 
+cdef bint carries(const uint8_t *s, uint32_t body, uint32_t quote) noexcept nogil:
+    """Whether the `"` at s[quote] opens a message, not a quotation: the cell of a table, or the
+    `msg=` of a line of names and values."""
+    cdef uint32_t size = quote - body
+    if size == 0:  # somebody's sentence may begin so
+        return False
+    if s[quote - 1] == 44:
+        return True
+    return s[quote - 1] == 61 and (
+        (size >= 5 and memcmp(s + quote - 4, b"msg", 3) == 0 and s[quote - 5] == 32)
+        or (size >= 5 and memcmp(s + quote - 4, b"log", 3) == 0 and s[quote - 5] == 32)
+        or (size >= 9 and memcmp(s + quote - 8, b"message", 7) == 0 and s[quote - 9] == 32)
+    )
+
+
 cdef bint retelling(const uint8_t *front, uint32_t body, uint32_t size) noexcept nogil:
     """Whether the stamp behind front[0:size) stands in somebody's string, `"` open before it.
 
@@ -80,7 +95,7 @@ cdef bint retelling(const uint8_t *front, uint32_t body, uint32_t size) noexcept
     is an exhibit, and so it is in what tocsin itself wrote.
     """
     cdef const char *own = b"urn:tocsin:incident:"
-    cdef uint32_t i = body
+    cdef uint32_t i = body, quote = 0
     cdef bint odd = False
     while i < size and (front[i] == 32 or front[i] == 9):
         i += 1
@@ -94,9 +109,11 @@ cdef bint retelling(const uint8_t *front, uint32_t body, uint32_t size) noexcept
             i -= 1
         return front[i - 1] != 58
     while i < size:
-        odd = odd != (front[i] == 34)
+        if front[i] == 34:
+            odd = not odd
+            quote = i
         i += 1
-    return odd
+    return odd and not carries(front, body, quote)
 
 
 cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noexcept nogil:
@@ -223,6 +240,8 @@ cdef uint32_t syslog_rest(
     else:
         p = facility(s, p, end, out)
     q = tag_end(s, p, end)
+    if q == p and p + 8 < end and memcmp(s + p, b"kernel [", 8) == 0:  # a form without colons
+        q = p + 7
     if not hosted and q - p == 6 and memcmp(s + p, b"login:", 6) == 0:
         # No log: a getty's prompt with a name typed or the kernel's next line behind it, under the
         # time of whoever took it down.
@@ -613,6 +632,57 @@ cdef uint32_t journal_host(
     return p + 9
 
 
+cdef uint32_t json_string(const uint8_t *s, uint32_t at, uint32_t end) noexcept nogil:
+    """The offset of the `"` that closes the string s[at:...), or `end`."""
+    while at < end and s[at] != 34:
+        at += 2 if s[at] == 92 else 1
+    return at if at < end else end
+
+
+cdef uint32_t json_head(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
+    """`{... "MESSAGE":"`: one record of a shipper a line; the offset of its message, or `at`.
+
+    journald's records say who wrote them.
+    """
+    cdef uint32_t p = at + 1, q, size, message = at
+    cdef bint named = False, kernel = False
+    while p < end:
+        if s[p] != 34:
+            p += 1
+            continue
+        q = json_string(s, p + 1, end)
+        size = q - p - 1
+        p += 1
+        q += 1
+        while q < end and s[q] == 32:
+            q += 1
+        if q >= end or s[q] != 58:  # a value
+            p = q
+            continue
+        q += 1
+        while q < end and s[q] == 32:
+            q += 1
+        if q >= end or s[q] != 34:
+            p = q
+            continue
+        if message == at and (
+            (size == 7 and (memcmp(s + p, b"MESSAGE", 7) == 0 or memcmp(s + p, b"message", 7) == 0))
+            or (size == 3 and (memcmp(s + p, b"log", 3) == 0 or memcmp(s + p, b"msg", 3) == 0))
+        ):
+            message = q + 1
+        elif (
+            (size == 17 and memcmp(s + p, b"SYSLOG_IDENTIFIER", 17) == 0)
+            or (size == 10 and memcmp(s + p, b"_TRANSPORT", 10) == 0)
+        ):
+            named = True
+            kernel = kernel or (q + 8 <= end and memcmp(s + q, b"\"kernel\"", 8) == 0)
+        p = json_string(s, q + 1, end) + 1
+    if message != at and named:
+        out.syslog = True
+        out.origin = ORIGIN_KERNEL if kernel else ORIGIN_USER
+    return message
+
+
 cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexcept nogil:
     cdef uint32_t at = 0, p
     cdef int64_t n
@@ -641,7 +711,7 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
                         out.clock = CLOCK_KERNEL
                     if at < size and line[at] == 91:
                         continue
-                    if at < size and line[at] == 32:
+                    if at < size and (line[at] == 32 or line[at] == 9):
                         at += 1
                     if out.host_end == 0:
                         at = journal_host(line, at, size, out)
@@ -674,6 +744,11 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
                 at = rfc5424(line, at, size, out)
                 continue
             at = p
+            break
+        if c == 123 and p == 0 and size > 2 and (line[1] == 34 or line[1] == 32):
+            at = json_head(line, p, size, out)
+            if at != p:
+                continue
             break
         if is_digit(c) and not out.syslog and not out.stamped:
             at = kmsg_head(line, p, size, out)

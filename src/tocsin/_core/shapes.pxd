@@ -25,6 +25,7 @@ cdef struct frame_t:
     bint decimal            # the offset is (`<addr>{f+17}`)
     uint32_t next           # where the next frame of the same line may begin; 0: one a line
 
+cdef size_t message_end(const uint8_t *body, size_t size) noexcept nogil
 cdef bint parse_frame(const uint8_t *body, uint32_t size, frame_t *out) noexcept nogil
 cdef bint braced_frame(
     const uint8_t *body, uint32_t at, uint32_t size, frame_t *out

@@ -122,6 +122,37 @@ cdef inline uint32_t module_in_front(
     return p + 1
 
 
+cdef size_t message_end(const uint8_t *body, size_t size) noexcept nogil:
+    """End of what a message says, where it stands in a string of JSON, a table, a `msg="..."`.
+
+    Such a line ends in `"`, `}` or another cell, and the string's own `"` is the first that is
+    neither behind a backslash nor doubled. What the kernel quotes itself is closed again.
+    """
+    cdef size_t at = 0, quote
+    cdef bint odd = False
+    size = text_end(body, size)
+    if size < 2 or (body[size - 1] != 34 and body[size - 1] != 125):
+        return size
+    quote = size
+    while at < size:
+        if body[at] == 92:
+            at += 2
+            continue
+        if body[at] == 34:
+            if at + 1 < size and body[at + 1] == 34:
+                at += 2
+                continue
+            if quote == size:
+                quote = at
+            odd = not odd
+        at += 1
+    if not odd:
+        return size
+    while quote >= 2 and body[quote - 2] == 92 and body[quote - 1] in (110, 114):
+        quote -= 2
+    return text_end(body, quote)
+
+
 cdef bint braced_frame(
     const uint8_t *body, uint32_t at, uint32_t size, frame_t *out
 ) noexcept nogil:
@@ -400,7 +431,7 @@ cdef class Shapes:
     cdef uint8_t shape_of(self, const uint8_t *body, uint32_t size) noexcept nogil:
         cdef uint32_t at = skip_blanks(body, 0, size), i, last
         cdef frame_t frame
-        size = <uint32_t> text_end(body, size)
+        size = <uint32_t> message_end(body, size)
         if at >= size:
             return SHAPE_BLANK
         # A frame first: function names begin like anything.

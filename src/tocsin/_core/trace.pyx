@@ -2,6 +2,8 @@
 
 The grouper fills a `trace_t`; `Trace` owns it from the moment it is closed. Everything here is a
 view computed when asked for: a caller that only counts incidents never pays for their text.
+
+Long because each view reads the lines in its own way, and none of them is of use elsewhere.
 """
 
 from libc.stdlib cimport calloc, free, realloc
@@ -10,7 +12,9 @@ from libc.string cimport memchr
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
 from tocsin._core.lines cimport skip_escapes, text_end
-from tocsin._core.shapes cimport SHAPE_ABSENT, SHAPE_FRAME, braced_frame, frame_t, parse_frame
+from tocsin._core.shapes cimport (
+    SHAPE_ABSENT, SHAPE_FRAME, braced_frame, frame_t, message_end, parse_frame,
+)
 
 
 cdef trace_t *trace_new() noexcept nogil:
@@ -75,6 +79,49 @@ cdef void push_plain(bytes_t *out, const uint8_t *s, size_t size) noexcept nogil
 cdef inline uint32_t read_length(const line_t *line) noexcept nogil:
     cdef uint32_t length = line.length - line.body
     return length if length < READ_BYTES else READ_BYTES
+
+
+cdef void push_unquoted(bytes_t *out, const uint8_t *s, size_t size) noexcept nogil:
+    """Push what the string s[0:...) says, up to the `"` that closes it.
+
+    A backslash or a second `"` keeps one; a line end that was part of the message goes.
+    """
+    cdef size_t at = 0, before = out.used
+    cdef uint8_t c
+    while at < size:
+        c = s[at]
+        if c == 34:
+            if at + 1 >= size or s[at + 1] != 34:
+                break
+            at += 1
+        elif c == 92 and at + 1 < size and s[at + 1] in (34, 47, 92, 110, 114, 116):
+            at += 1
+            c = s[at]
+            if c == 116:
+                c = 9
+            elif c == 110 or c == 114:
+                c = 32
+        bytes_push(out, &c, 1)
+        at += 1
+    while out.used > before and out.at[out.used - 1] == 32:
+        out.used -= 1
+
+
+cdef void push_body(bytes_t *out, const uint8_t *line, const line_t *l) noexcept nogil:
+    """Push the message of a line as it was before somebody put it into JSON or a table."""
+    cdef const uint8_t *body = line + l.body
+    cdef size_t size = read_length(l), last = text_end(body, size), i
+    cdef bint odd = False
+    if l.body > 1 and line[0] == 123:
+        push_unquoted(out, body, size)
+        return
+    if last and body[last - 1] == 34:
+        for i in range(last):
+            odd = odd != (body[i] == 34)
+        if odd:
+            push_unquoted(out, body, size)
+            return
+    push_plain(out, body, size)
 
 
 cdef inline bint at_its_begin(const uint8_t *body, const frame_t *f) noexcept nogil:
@@ -225,7 +272,7 @@ cdef class Trace:
         plain.at = NULL
         plain.used = plain.room = 0
         plain.failed = False
-        push_plain(&plain, self.c.text.at + line.at + line.body, read_length(line))
+        push_body(&plain, self.c.text.at + line.at, line)
         try:
             if plain.failed:
                 raise MemoryError
@@ -247,7 +294,7 @@ cdef class Trace:
                 line = &self.c.lines.at[i]
                 if i:
                     bytes_push(&joined, &newline, 1)
-                push_plain(&joined, self.c.text.at + line.at + line.body, read_length(line))
+                push_body(&joined, self.c.text.at + line.at, line)
             try:
                 if joined.failed:
                     raise MemoryError
@@ -294,7 +341,7 @@ cdef class Trace:
             elif line.shape != SHAPE_FRAME:
                 continue
             body = self.c.text.at + line.at + line.body
-            size = <uint32_t> text_end(body, line.length - line.body)
+            size = <uint32_t> message_end(body, line.length - line.body)
             more = first_frame(body, size, line.shape != SHAPE_FRAME, &f)
             while more:
                 if not (f.unreliable or f.symbol_end == f.symbol or at_its_begin(body, &f)):
@@ -338,7 +385,7 @@ cdef class Trace:
             if line.shape != SHAPE_FRAME and line.shape != head:
                 continue
             body = self.c.text.at + line.at + line.body
-            end = <uint32_t> text_end(body, line.length - line.body)
+            end = <uint32_t> message_end(body, line.length - line.body)
             more = first_frame(body, end, line.shape != SHAPE_FRAME, &f)
             while more:
                 function = offset = size = module = source = None
