@@ -223,6 +223,11 @@ EPOCH = 1795395723.0  # 2026-11-23 01:02:03 UTC, by GNU date
         ("<3>1 2026-11-23T01:02:03Z db kernel - - - ", EPOCH, "wall", "db", None, 3),
         ("3,1234,1250000,-;", 1.25, "kernel", None, None, 3),
         ("3,1234,1250000,-,caller=T12;", 1.25, "kernel", None, "T12", 3),
+        ("[    1.250000] [    T12] ", 1.25, "kernel", None, "T12", None),  # util-linux 2.40
+        ("kern  :err   : [    1.250000] [     C1] ", 1.25, "kernel", None, "C1", 3),
+        ("Nov 23 01:02:03 web kernel: [    1.250000] [T12] ", 1.25, "kernel", "web", "T12", None),
+        ("[Mon Nov 23 01:02:03 2026] [    T12] ", 1795395723, "wall", None, "T12", None),
+        ("[Mon Nov 23 01:02:03 2026][    1.250000] ", 1.25, "kernel", None, None, None),
         ("6.1.0-18-amd64,3,1234,1250000,-,caller=C1;", 1.25, "kernel", None, "C1", 3),
         ("kern  :err   : [    1.250000] ", 1.25, "kernel", None, None, 3),
         ("kern  :crit  : ", None, None, None, None, 2),

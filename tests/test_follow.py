@@ -42,6 +42,9 @@ class Alone:
     def is_wanted(self, path):
         return False
 
+    def is_output(self, status):
+        return False
+
 
 @pytest.fixture
 def log(tmp_path):

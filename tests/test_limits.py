@@ -82,6 +82,14 @@ def test_limit_trace_bytes(more):
     assert incident.truncated is (more > 0)
 
 
+def test_the_first_line_is_kept_however_long_it_is():
+    (incident,), _ = run(report(2), trace_bytes=1)
+    assert (len(incident.lines), incident.dropped_lines) == (1, len(report(2).splitlines()) - 1)
+    assert incident.lines[0] == report(2).splitlines()[0]
+    (incident,), _ = run(b"DOWN a\nDOWN a\n", trace_bytes=1)
+    assert (len(incident.lines), incident.count) == (1, 2)
+
+
 def test_a_line_held_and_lost_is_counted():
     """Between two sure lines stands one that finds no room any more."""
     held = b"[    1.000001] some line that only the next one confirms\n"

@@ -16,7 +16,8 @@ class Limits:
     """
 
     line_bytes: int = 65536  # a longer line is judged in pieces of this many bytes
-    trace_bytes: int = 131072  # bytes kept of one incident's lines (a quarter more for key lines)
+    # Bytes kept of one incident's lines; a quarter more for key lines, and always the first line.
+    trace_bytes: int = 131072
     trace_lines: int = 4096  # lines kept of one incident
     trace_total: int = 50000  # lines after which an incident is ended
     traces: int = 64  # reports open at once in one stream

@@ -189,8 +189,9 @@ cdef class Grouper:
             t.last_end = line.offset + line.size
             if line.prefix.clock == t.clock and line.prefix.time > t.last_time:
                 t.last_time = line.prefix.time
-        if t.lines.used >= self.limits.trace_lines or (
-            t.text.used + line.size > self.limits.trace_bytes
+        if t.lines.used and (
+            t.lines.used >= self.limits.trace_lines
+            or t.text.used + line.size > self.limits.trace_bytes
         ):
             # Full: only lines that a literal speaks for still find room, in a reserve.
             if not flags or t.text.used + line.size > self.limits.trace_bytes + (

@@ -526,7 +526,7 @@ cdef uint32_t dmesg_decoded(
 
 
 cdef uint32_t caller_id(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
-    """`[ T123]` or `[    C0]` right behind a stamp: the offset behind it, or `at`."""
+    """`[ T123]` or `[    C0]` behind a stamp or time: the offset behind it, or `at`."""
     cdef int64_t n
     cdef uint32_t p = at + 1, q
     while p < end and s[p] == 32:
@@ -562,6 +562,7 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
     cdef int64_t n
     cdef double time
     cdef uint8_t c
+    cdef bint dated = False
     memset(out, 0, sizeof(prefix_t))
     out.level = -1
     out.origin = ORIGIN_UNKNOWN
@@ -572,9 +573,10 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
             break
         c = line[p]
         if c == 91:  # '['
-            if not out.stamped:
+            if not out.stamped or dated:
                 at = stamp(line, p, size, &time)
                 if at != p:
+                    dated = False
                     out.stamped = True
                     if out.origin == ORIGIN_UNKNOWN:
                         out.origin = ORIGIN_KERNEL
@@ -589,6 +591,7 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
                         at = journal_host(line, at, size, out)
                     continue
                 at = dmesg_time(line, p, size, out)
+                dated = at != p  # or a terminal server's date, and the kernel's stamp behind it
                 if at == p:
                     at = dmesg_relative(line, p, size, out)
                 if at != p:
@@ -599,7 +602,7 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
                     at = bracketed_time(line, p, size, out)
                     if at != p:
                         continue
-            elif out.caller_kind == 0 and p >= 1 and line[p - 1] == 93:
+            if out.caller_kind == 0 and (out.stamped or out.clock != CLOCK_NONE):
                 at = caller_id(line, p, size, out)
                 if at != p:
                     if at < size and line[at] == 32:

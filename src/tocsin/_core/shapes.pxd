@@ -22,8 +22,13 @@ cdef struct frame_t:
     bint unreliable         # "? " or "(unreliable)": left over on the stack
     bint inlined
     bint raw                # an address without a symbol
+    bint decimal            # the offset is (`<addr>{f+17}`)
+    uint32_t next           # where the next frame of the same line may begin; 0: one a line
 
 cdef bint parse_frame(const uint8_t *body, uint32_t size, frame_t *out) noexcept nogil
+cdef bint braced_frame(
+    const uint8_t *body, uint32_t at, uint32_t size, frame_t *out
+) noexcept nogil
 
 cdef struct pattern_t:
     uint16_t shape

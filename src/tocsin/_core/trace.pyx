@@ -10,7 +10,7 @@ from libc.string cimport memchr
 
 from tocsin._core.grow cimport bytes_free, bytes_push, bytes_t
 from tocsin._core.lines cimport skip_escapes, text_end
-from tocsin._core.shapes cimport SHAPE_FRAME, frame_t, parse_frame
+from tocsin._core.shapes cimport SHAPE_ABSENT, SHAPE_FRAME, braced_frame, frame_t, parse_frame
 
 
 cdef trace_t *trace_new() noexcept nogil:
@@ -80,10 +80,24 @@ cdef inline uint32_t read_length(const line_t *line) noexcept nogil:
 cdef inline bint at_its_begin(const uint8_t *body, const frame_t *f) noexcept nogil:
     """`+0x0/0x90`: nothing is called from there. The call never returns and ends another function,
     behind which this one begins."""
+    if f.decimal:
+        return f.offsets_end - f.offsets == 1 and body[f.offsets] == 48
     return (
         f.offsets == f.symbol_end + 1 and f.offsets_end - f.offsets > 3
         and body[f.offsets] == 48 and body[f.offsets + 2] == 48 and body[f.offsets + 3] == 47
     )
+
+
+cdef inline bint first_frame(
+    const uint8_t *body, uint32_t size, bint heading, frame_t *out
+) noexcept nogil:
+    """The first frame of a line; of a heading (`Call Trace:<addr>{f+17} ...`) the one behind it."""
+    cdef uint32_t at = 0
+    if not heading:
+        return parse_frame(body, size, out)
+    while at < size and body[at] != 58:
+        at += 1
+    return at < size and braced_frame(body, at + 1, size, out)
 
 
 cdef class Trace:
@@ -263,9 +277,11 @@ cdef class Trace:
         unwinder doubts, and those whose symbol is the wrong one are left out.
         """
         cdef size_t i
+        cdef uint32_t size
         cdef line_t *line
         cdef frame_t f
         cdef const uint8_t *body
+        cdef bint more
         cdef uint8_t head_shape = self.shape_names.index(head)
         cdef uint8_t section_shape = self.shape_names.index(section)
         cdef list current = []
@@ -275,20 +291,20 @@ cdef class Trace:
                 if current:
                     yield current
                     current = []
-                continue
-            if line.shape != SHAPE_FRAME:
+            elif line.shape != SHAPE_FRAME:
                 continue
             body = self.c.text.at + line.at + line.body
-            if not parse_frame(body, <uint32_t> text_end(body, line.length - line.body), &f):
-                continue
-            if f.unreliable or f.symbol_end == f.symbol or at_its_begin(body, &f):
-                continue
-            module = None
-            if f.module_end > f.module:
-                module = (<char *> body)[f.module:f.module_end].decode("latin-1")
-            current.append(
-                ((<char *> body)[f.symbol:f.symbol_end].decode("latin-1"), module)
-            )
+            size = <uint32_t> text_end(body, line.length - line.body)
+            more = first_frame(body, size, line.shape != SHAPE_FRAME, &f)
+            while more:
+                if not (f.unreliable or f.symbol_end == f.symbol or at_its_begin(body, &f)):
+                    module = None
+                    if f.module_end > f.module:
+                        module = (<char *> body)[f.module:f.module_end].decode("latin-1")
+                    current.append(
+                        ((<char *> body)[f.symbol:f.symbol_end].decode("latin-1"), module)
+                    )
+                more = f.next != 0 and braced_frame(body, f.next, size, &f)
         if current:
             yield current
 
@@ -308,29 +324,36 @@ cdef class Trace:
         without a symbol have function None.
         """
         cdef size_t i
+        cdef uint32_t end
         cdef line_t *line
         cdef frame_t f
         cdef const uint8_t *body
+        cdef bint more
+        cdef uint8_t head = SHAPE_ABSENT
+        if "trace-head" in self.shape_names:
+            head = self.shape_names.index("trace-head")
         out = []
         for i in range(self.c.lines.used):
             line = &self.c.lines.at[i]
-            if line.shape != SHAPE_FRAME:
+            if line.shape != SHAPE_FRAME and line.shape != head:
                 continue
             body = self.c.text.at + line.at + line.body
-            if not parse_frame(body, <uint32_t> text_end(body, line.length - line.body), &f):
-                continue
-            function = offset = size = module = source = None
-            if f.symbol_end > f.symbol:
-                function = (<char *> body)[f.symbol:f.symbol_end].decode("latin-1")
-            if f.offsets_end > f.offsets:
-                parts = (<char *> body)[f.offsets:f.offsets_end].split(b"/")
-                offset = int(parts[0], 16)
-                size = int(parts[1], 16) if len(parts) > 1 and len(parts[1]) > 2 else None
-            if f.module_end > f.module:
-                module = (<char *> body)[f.module:f.module_end].decode("latin-1")
-            if f.source_end > f.source:
-                source = (<char *> body)[f.source:f.source_end].decode("latin-1")
-            out.append(
-                (i, function, offset, size, module, source, not f.unreliable, bool(f.inlined))
-            )
+            end = <uint32_t> text_end(body, line.length - line.body)
+            more = first_frame(body, end, line.shape != SHAPE_FRAME, &f)
+            while more:
+                function = offset = size = module = source = None
+                if f.symbol_end > f.symbol:
+                    function = (<char *> body)[f.symbol:f.symbol_end].decode("latin-1")
+                if f.offsets_end > f.offsets:
+                    parts = (<char *> body)[f.offsets:f.offsets_end].split(b"/")
+                    offset = int(parts[0], 10 if f.decimal else 16)
+                    size = int(parts[1], 16) if len(parts) > 1 and len(parts[1]) > 2 else None
+                if f.module_end > f.module:
+                    module = (<char *> body)[f.module:f.module_end].decode("latin-1")
+                if f.source_end > f.source:
+                    source = (<char *> body)[f.source:f.source_end].decode("latin-1")
+                out.append(
+                    (i, function, offset, size, module, source, not f.unreliable, bool(f.inlined))
+                )
+                more = f.next != 0 and braced_frame(body, f.next, end, &f)
         return out

@@ -65,6 +65,7 @@ class Profile:
         self._below = _alternation(_resolve(row.get("below", []), skips))
         # Blames another function than the one that ran, which is then told as `at`.
         self.representative = bool(row.get("below"))
+        self._floor = _alternation(row["floor"]) if "floor" in row else None
         self._prefer = _alternation(row.get("prefer", []))
         self._avoid = _alternation(row.get("avoid", []))
         self._avoids = bool(row.get("avoid"))
@@ -100,6 +101,14 @@ class Profile:
 
         `modules`: the modules that the functions belong to, for profiles that ask.
         """
+        if self._floor is not None:
+            floor = next((n for n, f in enumerate(functions) if self._floor.match(plain(f))), 0)
+            if floor:
+                at = self._choose(functions[floor:], modules[floor:])
+                return None if at is None else at + floor
+        return self._choose(functions, modules)
+
+    def _choose(self, functions: Sequence[str], modules: Sequence[str | None]) -> int | None:
         verdicts = [self._verdict(name) for name in functions]
         if self.modules:
             first = next((n for n, verdict in enumerate(verdicts) if not verdict & SKIP), None)

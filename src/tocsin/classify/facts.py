@@ -18,6 +18,11 @@ OLD_IDENTITY = re.compile(
     r"Pid: (?P<pid>\d+), comm: +(?P<comm>.{1,40}?) "
     r"(?:(?P<clean>Not tainted)|Tainted: (?P<taint>[A-Z][A-Z ]*?)) +(?:\(?(?P<kernel>\d[^\s)]*))"
 )
+# i386 up to 2.6.24 has no line of its own for it: the kernel stands with the flags, the task apart.
+OLDEST = (
+    ("EFLAGS: ", re.compile(r"EFLAGS: [0-9a-f]{8} +\((?P<kernel>\d[^\s)]*)")),
+    ("Process ", re.compile(r"^\s*Process (?P<comm>.{1,40}?) \(pid: (?P<pid>\d+), ")),
+)
 HARDWARE = "Hardware name: "
 
 
@@ -33,6 +38,10 @@ def identity(text: str, start: int) -> dict[str, str]:
             if match:
                 out = {k: v for k, v in match.groupdict().items() if v and k != "clean"}
             at = text.find(mark, at + 1)
+    for mark, pattern in OLDEST if not out else ():
+        at = text.find(mark, start)
+        match = pattern.search(line_at(text, at)) if at >= 0 else None
+        out.update(match.groupdict() if match else {})
     at = text.find(HARDWARE, start)
     if at >= 0:
         out["hardware"] = line_at(text, at).strip()[len(HARDWARE) :].strip()

@@ -11,15 +11,16 @@ PC_MARKS = (
     "IP: ", "RIP  [", "EIP is at ", "pc : ", "PC is at ", "NIP [", "epc ", "ERA: ", "TPC: <",
     "Krnl PSW", "IAOQ[0]: ",
 )  # fmt: skip
+# Of old: `<ffffffff8018f1c5>{:ext3:f+17}`, then `[<ffffffff8018f1c5>] :ext3:f+0x11/0x50`.
 # Somebody has put source lines to the addresses (decode_stacktrace.sh): `f (a.c:12) module`.
 DECODED = r" \([^\s:]+:\d+"
 PC = re.compile(
     r"^\s*(?:RIP:? +(?!0033:|002b:|0023:)(?:\w+:)?(?:\[<\w+>\]\s+)*(?:\[<\w+>\]\s*)?"
     r"|IP: (?:\[<\w+>\] )?|EIP: (?:is at )?|EIP is at |pc : (?:\[<\w+>\] )?|PC is at |NIP \[\w+\] "
     r"|epc *: (?:\w+ : |[0-9a-f]{8,} )?|ERA: [0-9a-f]+ |TPC: <|IAOQ\[0\]: "
-    r"|Krnl PSW : \w+ \w+ \()(?P<function>[A-Za-z_<.][^\s+)]*)"
+    r"|Krnl PSW : \w+ \w+ \()(?:<\w+>\{)?(?::(?P<of>\w+):)?(?P<function>[A-Za-z_<.][^\s+)]*)"
     r"(?:\+0x(?:[0-9a-f]+/0x[0-9a-f]+ \[(?P<module>\w+))?"
-    r"|" + DECODED + r"(?:.*\) (?P<loaded>\w+)\s*$)?)"
+    r"|\+\d+\}|" + DECODED + r"(?:.*\) (?P<loaded>\w+)\s*$)?)"
 )
 AT = re.compile(
     r"\bat: (?:\[<[0-9a-f]+>\] +)?(?P<function>[A-Za-z_<][^\s+]*)(?:\+0x|" + DECODED + r")"
@@ -62,7 +63,7 @@ def _program_counter(text: str) -> tuple[str, str | None] | None:
         while at >= 0:
             match = PC.match(line_at(text, at))
             if match:
-                best = (match["function"], match["module"] or match["loaded"])
+                best = (match["function"], match["of"] or match["module"] or match["loaded"])
                 end = at
                 break
             at = text.find(mark, at + 1, end)

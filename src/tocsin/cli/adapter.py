@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tocsin.cli import watch
+from tocsin.cli.options import seconds
 from tocsin.cli.problems import CLEAN, FAILED
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def add(
         )
         parser.add_argument(
             "--idle",
-            type=float,
+            type=seconds,
             default=2.0,
             metavar="SECONDS",
             help="silence after which a report counts as cut off and is told (default: 2)",
@@ -106,6 +107,15 @@ def run_lines(arguments: argparse.Namespace) -> int:
 
 
 def _run(
+    arguments: argparse.Namespace,
+    name: str,
+    answer: Answer,
+    prepare: Callable[[Watcher], object],
+) -> int:
+    return watch.guarded(lambda: _adapt(arguments, name, answer, prepare))
+
+
+def _adapt(
     arguments: argparse.Namespace,
     name: str,
     answer: Answer,

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tocsin.cli.options import duration, severity
 
@@ -63,7 +63,17 @@ def add(
         " (tocsin maintenance --help)",
     )
     check.add_argument("--npd", action="store_true", help="by node-problem-detector's convention")
-    check.set_defaults(run=run)
+    # A monitor takes the exit status of argparse, 2, for a console in trouble.
+    check.error = lambda message: _misused(check, message)  # type: ignore[method-assign]
+    check.set_defaults(run=run, parser=check)
+
+
+def _misused(check: argparse.ArgumentParser, message: str) -> NoReturn:
+    from tocsin.watch.verdict import Level, Verdict
+
+    check.print_usage(sys.stderr)
+    verdict = Verdict(Level.UNKNOWN, f"wrong arguments: {message}", {})
+    raise SystemExit(_npd(verdict) if "--npd" in sys.argv else _nagios(verdict))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
         text = getattr(error, "strerror", None) or str(error)
         where = getattr(error, "filename", None) or arguments.state or ""
         verdict = Verdict(Level.UNKNOWN, f"{where}: {text}" if where else text, {})
+    except Exception as error:  # a traceback's exit status, 1, is a warning to a monitor
+        verdict = Verdict(Level.UNKNOWN, f"{type(error).__name__}: {error}", {})
     return _npd(verdict) if arguments.npd else _nagios(verdict)
 
 
@@ -156,8 +168,8 @@ def _scan(
         with open_log(path) as log:
             for chunk in log.chunks():
                 found += scanner.feed(chunk)
-    except ArchiveError as error:
-        raise Unknown(f"{path}: {error}") from error
+    except (ArchiveError, OSError) as error:
+        raise Unknown(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     silent = None if path == "-" else max(0.0, now - os.stat(path).st_mtime)
     for incident in found + scanner.flush():
         told = incident.timestamp if incident.clock == "wall" else None

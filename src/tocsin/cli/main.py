@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tocsin.cli import adapter, check, maintenance, watch
 from tocsin.cli.options import add_filters, colour_option, rule_options
 from tocsin.cli.problems import FAILED, complain
-from tocsin.cli.terminal import prepare, silence
+from tocsin.cli.terminal import prepare, reserve, silence
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -29,6 +29,7 @@ Line numbers are left out where they are not known (a pipe read long ago).
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    reserve()
     prepare(sys.stdout)
     try:
         code = _run(argv)
@@ -46,7 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        # By the command's own parser: it knows what its options are, and what a mistake means.
+        getattr(arguments, "parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
     return int(arguments.run(arguments))
 
 
@@ -64,9 +69,7 @@ class _Version(argparse.Action):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tocsin", description="Hears trouble on a Linux console."
-    )
+    parser = argparse.ArgumentParser(prog="tocsin", description="Hears trouble on a Linux console.")
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_scan(commands)

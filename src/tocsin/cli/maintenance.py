@@ -76,11 +76,9 @@ def add(
     parser.add_argument(
         "--kind", action="append", default=[], metavar="KIND", help="only these kinds"
     )
-    parser.add_argument(
-        "--page", action="store_true", help="tell --exec and --notify all the same"
-    )
+    parser.add_argument("--page", action="store_true", help="tell --exec and --notify all the same")
     parser.add_argument("--end", action="store_true", help="end what is in force")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -116,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.end and windows != expected:
                 raise BadWindows("not written as this command can change it; end it by hand")
             _write(path, text)
-    except (BadWindows, OSError, UnicodeError) as error:
+    except (BadWindows, OSError, OverflowError, ValueError) as error:
         complain(f"{path}: {getattr(error, 'strerror', None) or error}")
         return FAILED
     _show(windows)
@@ -171,9 +169,7 @@ def _with(text: str, arguments: argparse.Namespace, now: datetime) -> str:
     return f"{text}{gap}" + "\n".join(rows) + "\n"
 
 
-def _ended(
-    text: str, windows: tuple[Window, ...], now: datetime
-) -> tuple[str, tuple[Window, ...]]:
+def _ended(text: str, windows: tuple[Window, ...], now: datetime) -> tuple[str, tuple[Window, ...]]:
     """The text in which those in force end now, and what its windows must be then."""
     moment = now.timestamp()
     ends = [one.begin < moment < one.end for one in windows]
@@ -184,8 +180,7 @@ def _ended(
         if 0 <= number < len(ends) and ends[number] and (until := UNTIL.match(line)):
             lines[at] = f"{until[1]}{now.isoformat()}{until[2]}"
     expected = tuple(
-        one._replace(end=moment) if over else one
-        for one, over in zip(windows, ends, strict=True)
+        one._replace(end=moment) if over else one for one, over in zip(windows, ends, strict=True)
     )
     return "".join(lines), expected
 
@@ -222,7 +217,7 @@ def _moment(text: str) -> datetime:
 
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time; write 2026-11-23T22:00:00+01:00"
         ) from None

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-__all__ = ["prepare", "silence", "wants_colour", "width_of"]
+__all__ = ["can_write", "prepare", "reserve", "silence", "wants_colour", "width_of"]
+
+
+def reserve() -> None:
+    """Of the three standard streams, those that are closed become ones of which every use fails.
+    Else the next file that is opened, a database maybe, gets the number and what is printed."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if fd else os.O_WRONLY)
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def can_write(fd: int) -> bool:
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def prepare(stream: TextIO) -> None:

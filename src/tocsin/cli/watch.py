@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import stat
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tocsin.cli.options import add_filters
+from tocsin.cli.options import add_filters, count, seconds, seconds_or_none
 from tocsin.cli.problems import CLEAN, FAILED, complain
 
 if TYPE_CHECKING:
     from tocsin import Ruleset
     from tocsin.watch.alarms import Alarm
     from tocsin.watch.maintenance import Maintenance
-    from tocsin.watch.watcher import Source, Watcher
+    from tocsin.watch.watcher import Watcher
 
-__all__ = ["add", "add_filters", "add_sinks", "build", "run"]
+__all__ = ["add", "add_filters", "add_sinks", "build", "guarded", "run"]
 
 EPILOG = """\
 SOURCE is one of
@@ -32,7 +31,8 @@ SOURCE is one of
   syslog-udp:HOST:PORT      listen for syslog
   syslog-tcp:HOST:PORT
 
-Exit status: 0 when stopped or at the end of every source, 2 when it cannot start.
+Exit status: 0 when stopped or at the end of every source, 2 when it cannot start or a source could
+not be read.
 """
 KEEP = 10000
 
@@ -57,7 +57,7 @@ def add(
     )
     watch.add_argument(
         "--idle",
-        type=float,
+        type=seconds,
         default=2.0,
         metavar="SECONDS",
         help="silence after which a report counts as cut off and is told (default: 2)",
@@ -72,13 +72,11 @@ def add(
     watch.add_argument("--poll", action="store_true", help="look at files by turns, no inotify")
     add_filters(watch)
     add_sinks(watch)
-    watch.set_defaults(run=run)
+    watch.set_defaults(run=run, parser=watch)
 
 
 def add_sinks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--output", metavar="FILE", help="append JSON lines to this file, as well"
-    )
+    parser.add_argument("--output", metavar="FILE", help="append JSON lines to this file, as well")
     parser.add_argument(
         "--exec",
         metavar="COMMAND",
@@ -115,21 +113,21 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--repeat-after",
-        type=float,
+        type=seconds_or_none,
         default=60.0,
         metavar="SECONDS",
         help="--exec and --notify: repeats of the same fault are told together (default: 60)",
     )
     parser.add_argument(
         "--rate",
-        type=int,
+        type=count,
         default=30,
         metavar="N",
         help="--exec and --notify: at most so many a minute (default: 30)",
     )
     parser.add_argument(
         "--keep",
-        type=int,
+        type=count,
         default=KEEP,
         metavar="N",
         help=f"alarms kept for a sink that does not take them (default: {KEEP})",
@@ -137,26 +135,47 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    return guarded(lambda: _watch(arguments))
+
+
+def guarded(watch: Callable[[], int]) -> int:
+    """What it returns, unless the state turns out to be damaged."""
+    from tocsin.watch.store import BadState
+
+    try:
+        return watch()
+    except BadState as error:
+        complain(str(error))
+        return FAILED
+
+
+def _watch(arguments: argparse.Namespace) -> int:
     watcher = build(arguments)
     if watcher is None:
         return FAILED
+    from tocsin.cli.sources import add_sources
+    from tocsin.cli.terminal import can_write
     from tocsin.sinks.stream import FileSink
 
-    watcher.add_sink("stdout", FileSink(1, _renderer(arguments)))
+    if can_write(1):
+        watcher.add_sink("stdout", FileSink(1, _renderer(arguments)))
+    elif not any(getattr(arguments, name) for name, *_ in SINKS):
+        complain("standard output is closed, and no option says where else to tell incidents")
+        return FAILED
     if not add_sources(watcher, arguments):
         return FAILED
     watcher.start()
     watcher.run()
-    return CLEAN
+    return FAILED if watcher.failed else CLEAN
 
 
 def build(arguments: argparse.Namespace) -> Watcher | None:
-    """A watcher with the sinks that the arguments name; None after complaining."""
+    """A watcher with the sinks that the arguments name; None after complaining. Raises
+    store.BadState."""
     import tocsin
     from tocsin.cli.rulesets import load_for_kinds
     from tocsin.sinks.kinds import kind_matches
     from tocsin.watch.maintenance import BadWindows
-    from tocsin.watch.store import BadState
     from tocsin.watch.watcher import Watcher
 
     ruleset = load_for_kinds(arguments)
@@ -186,7 +205,7 @@ def build(arguments: argparse.Namespace) -> Watcher | None:
             on_gap=on_gap,
             maintenance=windows,
         )
-    except (BadState, BadWindows) as error:
+    except BadWindows as error:
         complain(str(error))
         return None
     return watcher if _add_named_sinks(watcher, arguments) else None
@@ -219,7 +238,8 @@ def _add_named_sinks(watcher: Watcher, arguments: argparse.Namespace) -> bool:
             complain(f"{option}: {error.name or error} is not installed{hint}")
             return False
         except (OSError, ValueError) as error:
-            complain(f"{option}: {getattr(error, 'strerror', None) or error}")
+            where = f" {value}" if isinstance(error, OSError) else ""
+            complain(f"{option}{where}: {getattr(error, 'strerror', None) or error}")
             return False
     return True
 
@@ -268,11 +288,17 @@ def _syslog(watcher: Watcher, address: str, arguments: argparse.Namespace) -> No
 def _prometheus_file(watcher: Watcher, path: str, arguments: argparse.Namespace) -> None:
     from tocsin.sinks.prometheus import Family, write_file
 
+    failing = [False]  # said once, and not every few seconds
+
     def write(families: list[Family]) -> None:
         try:
             write_file(path, families)
         except OSError as error:
-            complain(f"{path}: {error.strerror}")
+            if not failing[0]:
+                complain(f"{path}: {error.strerror}; trying again")
+            failing[0] = True
+        else:
+            failing[0] = False
 
     write_file(path, [])  # a path that is none is an error of the command line
     watcher.measure(write, 5.0)
@@ -298,66 +324,6 @@ SINKS: tuple[tuple[str, str, Callable[[Watcher, Any, argparse.Namespace], None]]
     ("prometheus_file", "", _prometheus_file),
     ("metrics", "prometheus", _metrics),
 )
-
-
-def add_sources(watcher: Watcher, arguments: argparse.Namespace) -> bool:
-    from tocsin.sources.listen import BadAddress
-    from tocsin.sources.tree import Files
-
-    from_end = arguments.begin == "end"
-    files = []
-    for name in arguments.sources:
-        try:
-            source = _source(name, watcher, from_end)
-        except BadAddress as error:
-            complain(f"{name}: {error}")
-            return False
-        except OSError as error:
-            complain(f"{name}: {error.strerror or error}")
-            return False
-        if source is None:
-            files.append(name)
-        else:
-            watcher.add_source(source)
-    if files:
-        watcher.add_source(Files(files, complain, from_end=from_end, notify=not arguments.poll))
-    return True
-
-
-def _source(name: str, watcher: Watcher, from_end: bool) -> Source | None:
-    """None for what is a file, or may become one."""
-    from tocsin.sources import descriptor, listen
-    from tocsin.sources.journald import Journal
-    from tocsin.sources.kmsg import Kmsg
-
-    ended = watcher.source_ended
-    word, _, rest = name.partition(":")
-    if name == "-":
-        return descriptor.StandardInput("(standard input)", ended)
-    if word == "unix" and rest:
-        return descriptor.UnixSocket(rest, complain)
-    if name == "/dev/kmsg" or (word == "kmsg" and rest):
-        path = rest or name
-        return Kmsg(path, complain, from_end=from_end and path == name, ended=ended)
-    if name == "journald":
-        return Journal(None, complain, from_end=from_end, ended=ended)
-    if name.endswith(".journal"):
-        return Journal(name, complain, from_end=False, ended=ended)
-    if word == "netconsole":
-        return listen.NetconsoleUdp(listen.parse_address(rest))
-    if word == "syslog-udp":
-        return listen.SyslogUdp(listen.parse_address(rest))
-    if word == "syslog-tcp":
-        return listen.SyslogTcp(listen.parse_address(rest))
-    return descriptor.Device(name, complain) if _is_device(name) else None
-
-
-def _is_device(name: str) -> bool:
-    try:
-        mode = os.stat(name).st_mode
-    except OSError:
-        return False
-    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
 def _renderer(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]

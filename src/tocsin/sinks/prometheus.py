@@ -5,6 +5,7 @@ No title, pid or device is a label: there is no end to those.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -38,16 +39,25 @@ def _lines(family: Family) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return _text(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _text(name: str) -> str:
+    """Bytes of a file's name that are no UTF-8 would fail the whole page."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def write_file(path: str, families: list[Family]) -> None:
     """Whole or not at all: node_exporter may read at any moment."""
     beside = f"{path}.{os.getpid()}.tmp"
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(text_of(families))
-    os.replace(beside, path)
+    try:
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(text_of(families))
+        os.replace(beside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
 
 
 def serve(host: str, port: int, content: CONTENT) -> Any:
@@ -59,14 +69,12 @@ def serve(host: str, port: int, content: CONTENT) -> Any:
         def collect(self) -> Iterator[Any]:
             for family in content():
                 made = (
-                    core.CounterMetricFamily
-                    if family.kind == "counter"
-                    else core.GaugeMetricFamily
+                    core.CounterMetricFamily if family.kind == "counter" else core.GaugeMetricFamily
                 )
                 names = list(family.samples[0][0]) if family.samples else []
                 out = made(family.name, family.help, labels=names)
                 for labels, value in family.samples:
-                    out.add_metric(list(labels.values()), value)
+                    out.add_metric([_text(one) for one in labels.values()], value)
                 yield out
 
     registry = prometheus_client.CollectorRegistry()

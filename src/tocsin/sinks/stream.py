@@ -8,6 +8,7 @@ sink itself would write for the alarms that wait.
 from __future__ import annotations
 
 import os
+import select
 import stat
 from collections.abc import Callable, Sequence
 
@@ -25,8 +26,13 @@ class FileSink:
         self._render = render
         self.ends_run = path is None
         self._path = path  # written under this name again when somebody rotates it away
+        self._files = {_identity(fd)}
         self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
         self.mark: int | None = os.fstat(fd).st_size if self._regular else None
+
+    def is_file(self, status: os.stat_result) -> bool:
+        """Whether this is one that it writes, or has written."""
+        return (status.st_dev, status.st_ino) in self._files
 
     def send(self, alarms: Sequence[Alarm]) -> None:
         text = "".join(map(self._render, alarms))
@@ -35,7 +41,10 @@ class FileSink:
         done = 0
         try:
             while done < len(data):
-                done += os.write(self._fd, data[done:])
+                try:
+                    done += os.write(self._fd, data[done:])
+                except BlockingIOError:  # whoever shares it does not want to wait: we do
+                    select.select([], [self._fd], [])
         except OSError:
             # Half a line helps nobody, and the whole batch comes again.
             if self._regular and done:
@@ -87,3 +96,9 @@ class FileSink:
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         os.close(self._fd)
         self._fd = fd
+        self._files.add(_identity(fd))
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino

@@ -7,6 +7,7 @@ and begin with their title, behind a header of their own.
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ class Syslog:
 
     def send(self, alarms: Sequence[Alarm]) -> None:
         try:
+            if self._socket is not None and self._protocol == "tcp" and _is_closed(self._socket):
+                self.close()
             if self._socket is None:
                 self._socket = self._connected()
             if self._protocol == "tcp":
@@ -90,6 +93,18 @@ class Syslog:
             f"alarm [tocsin@32473 {data}] {printable(alarm.title)}"
         )
         return text.encode("utf-8", "backslashreplace")
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other end has closed it, as at a restart: the first message sent there then is
+    lost without an error."""
+    try:
+        while select.select([connection], [], [], 0)[0]:
+            if not connection.recv(4096):  # syslog has no answers; what comes is nothing to us
+                return True
+    except OSError:
+        return True
+    return False
 
 
 def _quoted(value: str) -> str:

@@ -22,6 +22,8 @@ __all__ = ["Device", "StandardInput", "UnixSocket"]
 
 CHUNK = 1 << 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+DRAINED = 64  # chunks read at the end, at most
+LOOK = 2.0  # seconds between two looks whether a named pipe is still the same
 
 
 def widen(fd: int) -> None:
@@ -33,23 +35,37 @@ def widen(fd: int) -> None:
 class StandardInput:
     """Standard input, until it ends."""
 
-    def __init__(self, name: str, ended: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, ended: Callable[[], object], failed: Callable[[str], object]
+    ) -> None:
         self.name = name
         self._ended = ended
+        self._failed = failed
 
     def start(self, loop: Loop, streams: Streams) -> None:
         self._loop = loop
         self._streams = streams
         self._stream = streams.open(self.name)
-        self._file = stat.S_ISREG(os.fstat(0).st_mode)
+        mode = os.fstat(0).st_mode
+        # What epoll refuses (a file, /dev/null) is always readable.
+        self._file = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(0))
         widen(0)
-        if self._file:  # always readable, and epoll refuses it
+        if self._file:
             loop.soon(self._read)
         else:
             loop.on_readable(0, self._read)
 
     def _read(self) -> None:
-        data = os.read(0, CHUNK)
+        try:
+            data = os.read(0, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if not self._file:
+                self._loop.forget(0)
+            self._streams.close(self._stream)
+            self._failed(f"{self.name}: {error.strerror}")
+            return
         if data:
             self._stream.feed(data)
             if self._file:
@@ -82,14 +98,29 @@ class Reopened:
     def _open(self) -> None:
         try:
             self._fd = self.open()
+            self._loop.on_readable(self._fd, self._read)
         except OSError as error:
+            self.close()
             if not self._told:
                 self._complain(f"{self.name}: {error.strerror or error}; waiting for it")
                 self._told = True
             self._again()
             return
         self._told = False
-        self._loop.on_readable(self._fd, self._read)
+
+    def drain(self) -> None:
+        """Told to stop: what lies in a pipe is gone with its last reader."""
+        with contextlib.suppress(OSError):
+            for _ in range(DRAINED):
+                data = os.read(self._fd, CHUNK) if self._fd >= 0 else b""
+                if not data:
+                    break
+                self._stream.feed(data)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _read(self) -> None:
         try:
@@ -105,11 +136,13 @@ class Reopened:
             self._pause = FIRST_PAUSE
             self._stream.feed(data)
             return
-        self._loop.forget(self._fd)
-        os.close(self._fd)
-        self._fd = -1
-        self._stream.flush()
+        self._left()
         self._again()
+
+    def _left(self) -> None:
+        self._loop.forget(self._fd)
+        self.close()
+        self._stream.flush()
 
     def _again(self) -> None:
         self._loop.after(self._pause, self._open)
@@ -120,13 +153,47 @@ class Device(Reopened):
     """A serial device, a pty or a named pipe. Its line settings are left as they are, but for
     those that would change bytes or send them back."""
 
+    def start(self, loop: Loop, streams: Streams) -> None:
+        super().start(loop, streams)
+        loop.every(LOOK, self._look)
+
     def open(self) -> int:
+        mode = os.stat(self.name).st_mode
+        if stat.S_ISFIFO(mode):
+            return _open_pipe(self.name)
+        if not stat.S_ISCHR(mode):
+            raise OSError(errno.EINVAL, "expected a device or a named pipe")
         fd = os.open(self.name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         if os.isatty(fd):
             _raw(fd)
-        else:
-            widen(fd)
         return fd
+
+    def _look(self) -> None:
+        """A pipe that was made anew under its name: the old one never says so."""
+        if self._fd < 0:
+            return
+        try:
+            here, there = os.fstat(self._fd), os.stat(self.name)
+        except OSError:
+            return  # removed; who has it open may write on
+        if stat.S_ISFIFO(here.st_mode) and not os.path.samestat(here, there):
+            with contextlib.suppress(OSError):
+                while data := os.read(self._fd, CHUNK):
+                    self._stream.feed(data)
+            self._left()
+            self._open()
+
+
+def _open_pipe(path: str) -> int:
+    """Open for writing, too: so it never ends between one writer and the next. At an end it would
+    have to be opened again, and what a writer writes meanwhile into the old one is lost."""
+    flags = os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(path, os.O_RDWR | flags)
+    except PermissionError:
+        fd = os.open(path, os.O_RDONLY | flags)
+    widen(fd)
+    return fd
 
 
 def _raw(fd: int) -> None:

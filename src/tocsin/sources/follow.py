@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -60,13 +61,17 @@ class Others(Protocol):
     def is_wanted(self, path: str) -> bool:
         """Whether what has this name is a log of its own."""
 
+    def is_output(self, status: os.stat_result) -> bool:
+        """Whether tocsin itself writes it."""
+
 
 class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_announced", "_complain", "_current", "_next", "_old", "_open", "_others", "_passed",
-        "_recent", "_refused", "_stream", "from_end", "looked_at", "path", "quiet",
+        "_announced", "_complain", "_current", "_log", "_next", "_old", "_open", "_others",
+        "_passed", "_recent", "_said", "_stream", "from_end", "is_special", "looked_at", "path",
+        "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +85,9 @@ class Followed:
     ) -> None:
         self.path = path
         self._others = others
+        # What has the name now and can be read like a console: a named pipe, a device.
+        self.is_special = False
+        self._log = path
         self.from_end = from_end
         self.looked_at = 0.0
         self.quiet = 0.0  # seconds: how long it has been without a change, for who polls
@@ -93,7 +101,7 @@ class Followed:
         self._passed: tuple[int, ...] = ()
         self._announced = 0  # how often something has come under this name since then, at most
         self._next: tuple[int, int] | None = None  # what was there at the last look
-        self._refused = False
+        self._said = ""  # of what is in the way, lately: once is enough
 
     @property
     def files(self) -> list[tuple[int, int]]:
@@ -132,9 +140,8 @@ class Followed:
         self.looked_at = now
         self._announced += appeared
         more = self._drain_old(now)
-        try:
-            status = os.stat(self.path)
-        except OSError:
+        status = self._status()
+        if status is None:
             self.from_end = False  # what appears later is new from its first byte
             # Moved away, and nothing new under the name yet: it may still be written to.
             if self._current is not None and self._current.fd >= 0:
@@ -158,15 +165,50 @@ class Followed:
         part = self._current
         if part.fd < 0 and status.st_size == part.position and status.st_mtime_ns == part.seen:
             return more
-        if not part.open(self.path):
-            self._refuse(part)
-            return more
-        self._refused = False
-        return self._read(part) or more
+        try:
+            if not part.open(self.path):
+                return more  # it was rotated away a moment ago
+            more = self._read(part) or more
+        except OSError as error:
+            part.close()
+            self._say(f"{error.strerror}; trying again")
+        else:
+            self._said = ""
+        return more
+
+    def _status(self) -> os.stat_result | None:
+        """Of the file that has the name; None while none has."""
+        self.is_special = False
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # no permission, a name too long, links in a circle
+            self._say(f"{error.strerror}; waiting for it")
+            return None
+        if stat.S_ISREG(status.st_mode):
+            if not self._others.is_output(status):
+                return status
+            self._say("not watched, for it is what tocsin itself writes")
+            return None
+        self.is_special = stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode)
+        what = "a directory" if stat.S_ISDIR(status.st_mode) else "no file"
+        self._say(f"{what}, where a file was expected; waiting for one")
+        return None
+
+    def _say(self, what: str) -> None:
+        if what != self._said:
+            self._said = what
+            self._complain(f"{self.path}: {what}")
 
     # -- where to begin ----------------------------------------------------------------------
 
+    def _lies_at(self) -> str:
+        """The name that a rotation changes: of a link, what it leads to."""
+        return os.path.realpath(self.path) if os.path.islink(self.path) else self.path
+
     def _begin(self) -> None:
+        self._log = self._lies_at()
         stream = self._stream = self._open(self.path)
         saved: Any = stream.position
         stream.where = self.where
@@ -185,6 +227,7 @@ class Followed:
     def _adopt(self, status: os.stat_result) -> None:
         position = status.st_size if self.from_end else 0
         self.from_end = False
+        self._log = self._lies_at()
         self._current = OpenPart.at(self.path, status, position)
         assert self._stream is not None
         if not self._stream.offset:
@@ -228,7 +271,7 @@ class Followed:
         copies = [
             sibling
             for sibling in self._unread()
-            if is_copy(sibling, self.path, part.position, part.tail)
+            if is_copy(sibling, self._log, part.position, part.tail)
         ]
         part.since, part.before = part.seen, (part.position, part.tail)
         if copies:
@@ -255,7 +298,7 @@ class Followed:
         """Before the first bytes of a file: what was written, copied and truncated since the last
         look, by its copies. `data` is what is there now, `changed` when that was."""
         assert self._stream is not None
-        names = names_changed(self.path)
+        names = names_changed(self._log)
         first, part.since = not part.since, part.since or changed
         same, part.again = changed == part.seen and not part.again, is_fresh(changed)
         if first or same:
@@ -281,7 +324,7 @@ class Followed:
         for sibling in later:
             if not sibling.size:
                 continue
-            if data and begins_alike(sibling, self.path, part.position, data):
+            if data and begins_alike(sibling, self._log, part.position, data):
                 part.names = UNKNOWN  # still there to be read; to be looked for when it is not
                 continue
             if part.restored:
@@ -289,7 +332,7 @@ class Followed:
                 self._stream.gap("truncated while nobody watched; a copy of that is not read")
                 break
             self._stream.gap("truncated again; what was written last before that may be missing")
-            known = part.before and is_copy(sibling, self.path, *part.before)
+            known = part.before and is_copy(sibling, self._log, *part.before)
             self._read_whole(sibling, part.before[0] if part.before and known else 0)
             part.since = sibling.changed
         if not later and not data and changed != part.seen:
@@ -302,7 +345,7 @@ class Followed:
         before: list[tuple[str, int, int]] | None = None
         for _ in range(LISTINGS):
             # While they are being renamed one after another, a list of them may miss some.
-            listed = siblings(self.path)
+            listed = siblings(self._log)
             found |= {(one.device, one.inode): one for one in listed}
             names = [one[:3] for one in listed]
             if names == before:
@@ -334,16 +377,20 @@ class Followed:
             self._rotated_away(old)
         changed = None
         if old.fd >= 0:
-            while self._read(old):
-                pass
-            changed = os.fstat(old.fd).st_mtime_ns
-            self._remember(old.fd)
-            old.until = now + LINGER
-            self._old.append(old)
+            try:
+                while self._read(old):
+                    pass
+                changed = os.fstat(old.fd).st_mtime_ns
+                self._remember(old.fd)
+                old.until = now + LINGER
+                self._old.append(old)
+            except OSError as error:  # gone on the server, or its disc fails: there is the new one
+                self._unreadable(old, error)
         if changed is not None:
             self._passed = (*self._passed, changed)[-PASSED:]
             if self._announced != 1:
                 self._read_between(status)  # more than one rotation since the last look
+        self._log = self._lies_at()  # the link may lead elsewhere now
         self._current = OpenPart.at(self.path, status, status.st_size if known else 0)
         self._stream.moved()
 
@@ -363,8 +410,8 @@ class Followed:
     def _rotated_away(self, part: OpenPart) -> None:
         """Not under any name. A copy of it may be, and have the rest."""
         assert self._stream is not None
-        for sibling in reversed(siblings(self.path)):
-            if is_copy(sibling, self.path, part.position, part.tail):
+        for sibling in reversed(siblings(self._log)):
+            if is_copy(sibling, self._log, part.position, part.tail):
                 self._read_whole(sibling, part.position)
                 return
         self._stream.gap("rotated away, and what was not read yet is not found")
@@ -372,24 +419,25 @@ class Followed:
     def _find(self, part: OpenPart) -> str | None:
         """Open a file that was renamed while it was closed."""
         for path in self._names():
-            if part.open(path):
-                if os.fstat(part.fd).st_size >= part.position and self._is_same(part):
-                    return path
-                part.close()  # its inode is another file's now
+            with contextlib.suppress(OSError):
+                if part.open(path):
+                    if os.fstat(part.fd).st_size >= part.position and self._is_same(part):
+                        return path
+                    part.close()  # its inode is another file's now
         return None
 
     def _names(self) -> Iterator[str]:
         """Where a renamed file may be: the usual names first, since thousands of files may be
         rotated at one moment, and to list their directory for each would take minutes."""
-        yield self.path
-        yield f"{self.path}.1"
-        yield f"{self.path}.0"
-        for sibling in siblings(self.path):
+        yield self._log
+        yield f"{self._log}.1"
+        yield f"{self._log}.0"
+        for sibling in siblings(self._log):
             yield sibling.path
 
     def _reopened(self, sibling: Sibling, position: int) -> OpenPart | None:
         part = OpenPart(sibling.device, sibling.inode, position)
-        part.fd = reopen(sibling, self.path)
+        part.fd = reopen(sibling, self._log)
         if part.fd < 0:
             assert self._stream is not None
             self._stream.gap("rotated again before it was read", sibling.size - position)
@@ -405,6 +453,11 @@ class Followed:
         self._remember(part.fd)
         part.close()
 
+    def _unreadable(self, part: OpenPart, error: OSError) -> None:
+        assert self._stream is not None
+        part.close()
+        self._stream.gap(f"rotated away, and cannot be read any more ({error.strerror})")
+
     def _remember(self, fd: int) -> None:
         status = os.fstat(fd)
         self._recent[status.st_dev, status.st_ino] = os.pread(fd, HEAD, 0)
@@ -414,17 +467,15 @@ class Followed:
     def _drain_old(self, now: float) -> bool:
         more = False
         for part in list(self._old):
-            more |= self._read(part)
+            try:
+                more |= self._read(part)
+            except OSError as error:
+                self._unreadable(part, error)
+                self._old.remove(part)
+                continue
             if not part.until:
                 part.until = now + LINGER
             if now >= part.until and not more:
                 part.close()
                 self._old.remove(part)
         return more
-
-    def _refuse(self, part: OpenPart) -> None:
-        with contextlib.suppress(OSError):
-            # Else it was rotated away a moment ago.
-            if not self._refused and part.is_file(os.stat(self.path)):
-                self._refused = True
-                self._complain(f"{self.path}: cannot be opened; trying again")

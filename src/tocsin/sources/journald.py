@@ -43,12 +43,14 @@ class Journal:
         *,
         from_end: bool,
         ended: Callable[[], object] = lambda: None,
+        failed: Callable[[str], object],
     ) -> None:
         self.name = "journald" if path is None else path
         self._path = path
         self._complain = complain
         self._from_end = from_end
         self._ended = ended
+        self._failed = failed
         self._child: subprocess.Popen[bytes] | None = None
         # Of the last entry that was read; "" before the first, None where nobody knows.
         self._cursor: str | None = None
@@ -130,8 +132,7 @@ class Journal:
                 stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
-            self._complain(f"{self.name}: journalctl: {error.strerror}")
-            self._ended()
+            self._failed(f"{self.name}: journalctl: {error.strerror}")
             return
         assert self._child.stdout is not None
         assert self._child.stderr is not None
@@ -212,11 +213,12 @@ class Journal:
                 pipe.close()
         self._child = None
         if self._path is not None:
-            if code:
-                self._complain(f"{self.name}: journalctl: {said or f'exit status {code}'}")
             for stream in self._hosts.values():
                 stream.flush()
-            self._ended()
+            if code:
+                self._failed(f"{self.name}: journalctl: {said or f'exit status {code}'}")
+            else:
+                self._ended()
             return
         if self._pause == FIRST_PAUSE:
             self._complain(f"{self.name}: journalctl ended ({said or code}); starting it again")

@@ -84,16 +84,14 @@ class Kmsg:
     def __init__(
         self,
         path: str,
-        complain: Callable[[str], object],
         *,
         from_end: bool,
-        ended: Callable[[], object] = lambda: None,
+        failed: Callable[[str], object],
         boot: str | None = None,
     ) -> None:
         self.path = path
-        self._complain = complain
         self._from_end = from_end
-        self._ended = ended
+        self._failed = failed
         self._boot = boot or _boot_id()
         self._next: int | None = None  # the sequence number that comes next
         self._rest = b""
@@ -108,8 +106,10 @@ class Kmsg:
         try:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            self._complain(f"{self.path}: {error.strerror}")
-            self._ended()
+            hint = ""
+            if error.errno == errno.EPERM:
+                hint = "; it wants root or CAP_SYSLOG (dmesg_restrict)"
+            self._failed(f"{self.path}: {error.strerror}{hint}")
             return
         self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)
         if saved and saved[0] == self._boot:
@@ -122,7 +122,10 @@ class Kmsg:
         if self._is_file:
             loop.soon(self._read_file)
         else:
-            loop.on_readable(self._fd, self._read)
+            try:
+                loop.on_readable(self._fd, self._read)
+            except OSError:
+                self._failed(f"{self.path}: expected /dev/kmsg, or a file of its records")
 
     def take(self, data: bytes) -> None:
         record = parse(data)
@@ -151,13 +154,20 @@ class Kmsg:
             except OSError as error:
                 if error.errno == errno.EPIPE:
                     continue  # overrun: the next record's number tells by how much
-                raise
+                self._loop.forget(self._fd)
+                self._stream.flush()
+                self._failed(f"{self.path}: {error.strerror}")
+                return
             if not data:
                 return
             self.take(data)
 
     def _read_file(self) -> None:
-        data = os.read(self._fd, 1 << 16)
+        try:
+            data = os.read(self._fd, 1 << 16)
+        except OSError as error:
+            self._failed(f"{self.path}: {error.strerror}")
+            return
         if not data:
             self._loop.after(0.1, self._read_file)
             return

@@ -20,8 +20,14 @@ __all__ = ["Address", "BadAddress", "NetconsoleUdp", "SyslogTcp", "SyslogUdp", "
 
 DATAGRAM = 1 << 16
 ROUND = 256  # datagrams before others have their turn
+DRAINED = 10000  # datagrams read at the end, at most: who floods must not keep us from it
 SENDERS = 10000
 CONNECTIONS = 1000
+PAUSE = 1.0  # seconds without accepting, where no descriptor is left
+DRAINING = 0.5  # seconds for what one connection has sent when told to stop
+KEEP_ALIVE = (
+    (socket.TCP_KEEPIDLE, 300), (socket.TCP_KEEPINTVL, 60), (socket.TCP_KEEPCNT, 5),
+)  # fmt: skip
 RECEIVE_BUFFER = 8 << 20  # the kernel gives what it allows
 Address = tuple[str, int]
 
@@ -38,9 +44,7 @@ def parse_address(text: str) -> Address:
 
 
 def _bind(address: Address, kind: socket.SocketKind) -> socket.socket:
-    found = socket.getaddrinfo(
-        address[0] or None, address[1], type=kind, flags=socket.AI_PASSIVE
-    )
+    found = socket.getaddrinfo(address[0] or None, address[1], type=kind, flags=socket.AI_PASSIVE)
     family, _, _, _, where = found[0]
     listener = socket.socket(family, kind)
     listener.setblocking(False)
@@ -103,13 +107,25 @@ class Listener:
 
     def _ready(self) -> None:
         for _ in range(ROUND):
-            try:
-                data, peer = self._socket.recvfrom(DATAGRAM)
-            except BlockingIOError:
+            if not self._take():
                 return
-            except OSError:
-                continue  # an ICMP error of a datagram of somebody else's
-            self.datagram(_sender(peer), data)
+
+    def _take(self) -> bool:
+        """Whether there was one."""
+        try:
+            data, peer = self._socket.recvfrom(DATAGRAM)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # an ICMP error of a datagram of somebody else's
+        self.datagram(_sender(peer), data)
+        return True
+
+    def drain(self) -> None:
+        """Told to stop: what has arrived here nobody sends again."""
+        for _ in range(DRAINED):
+            if not self._take():
+                break
 
     def datagram(self, sender: str, data: bytes) -> None:
         raise NotImplementedError
@@ -163,6 +179,7 @@ class SyslogTcp(Listener):
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self._socket.listen(128)
+        # By descriptor; those heard last are last.
         self._connections: dict[int, tuple[socket.socket, str, Frames]] = {}
 
     def close(self) -> None:
@@ -170,40 +187,72 @@ class SyslogTcp(Listener):
         for connection, *_ in self._connections.values():
             connection.close()
 
+    def drain(self) -> None:
+        """Told to stop: what was sent and acknowledged by this machine is read."""
+        for fd in list(self._connections):
+            until = self._loop.clock() + DRAINING
+            while fd in self._connections and self._loop.clock() < until:
+                if not self._read(fd):
+                    break
+        for _, sender, frames in self._connections.values():
+            self._feed(sender, frames, list(frames.rest()))
+
     def _ready(self) -> None:
         try:
             connection, peer = self._socket.accept()
-        except BlockingIOError:
-            return
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                self._streams.complain(f"{self._name}: {error.strerror}")
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
+                # It stays readable, and would be tried again at once.
+                self._streams.complain(f"{self._name}: {error.strerror}; no more connections now")
+                self._loop.forget(self._socket.fileno())
+                self._loop.after(
+                    PAUSE, lambda: self._loop.on_readable(self._socket.fileno(), self._ready)
+                )
             return
         if len(self._connections) >= CONNECTIONS:
+            # A machine that has crashed closes nothing: the one silent the longest makes room.
             self._streams.malformed[self._name] += 1
-            connection.close()
-            return
+            self._left(next(iter(self._connections)))
         connection.setblocking(False)
+        _keep_alive(connection)
         fd = connection.fileno()
         self._connections[fd] = connection, _sender(peer), Frames()
         self._loop.on_readable(fd, lambda: self._read(fd))
 
-    def _read(self, fd: int) -> None:
-        connection, sender, frames = self._connections[fd]
+    def _read(self, fd: int) -> bool:
+        """Whether there was anything."""
+        known = self._connections.pop(fd)
+        self._connections[fd] = known
+        connection, sender, frames = known
         try:
             data = connection.recv(DATAGRAM)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
-        stream = self._senders.of(sender)
-        before = frames.malformed
-        messages = list(frames.feed(data)) if data else list(frames.rest())
-        bad = sum(not is_message(message) for message in messages)
-        self._streams.malformed[self._name] += bad + frames.malformed - before
-        if messages:
-            stream.feed(b"".join(map(as_lines, messages)))
         if not data:
-            self._loop.forget(fd)
-            connection.close()
-            del self._connections[fd]
+            self._left(fd)
+            return False
+        self._feed(sender, frames, list(frames.feed(data)))
+        return True
+
+    def _feed(self, sender: str, frames: Frames, messages: list[bytes]) -> None:
+        bad = sum(not is_message(message) for message in messages) + frames.malformed
+        self._streams.malformed[self._name] += bad
+        frames.malformed = 0
+        if messages:
+            self._senders.of(sender).feed(b"".join(map(as_lines, messages)))
+
+    def _left(self, fd: int) -> None:
+        connection, sender, frames = self._connections.pop(fd)
+        self._loop.forget(fd)
+        connection.close()
+        self._feed(sender, frames, list(frames.rest()))
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Ask after a peer that says nothing: after a crash or behind a firewall it never will."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEP_ALIVE:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)

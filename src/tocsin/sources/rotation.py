@@ -72,9 +72,9 @@ class OpenPart:
     def at(cls, path: str, status: os.stat_result, position: int) -> OpenPart:
         """The file under `path`, of which what is before `position` is old."""
         part = cls(status.st_dev, status.st_ino, position)
-        if position and part.open(path):
-            # By these bytes it is known for the same later.
-            with contextlib.suppress(OSError):
+        # By the bytes before it, it is known for the same later.
+        with contextlib.suppress(OSError):
+            if position and part.open(path):
                 part.tail = os.pread(part.fd, min(TAIL, position), max(0, position - TAIL))
                 part.seen = status.st_mtime_ns
             part.close()
@@ -87,12 +87,13 @@ class OpenPart:
         return (status.st_dev, status.st_ino) == (self.device, self.inode)
 
     def open(self, path: str) -> bool:
-        """Have a descriptor, if this file is what lies under `path`."""
+        """Have a descriptor, if this file is what lies under `path`. Raises OSError when it may
+        not be opened."""
         if self.fd >= 0:
             return True
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
+        except FileNotFoundError:
             return False
         if not self.is_file(os.fstat(fd)):
             os.close(fd)
@@ -166,8 +167,11 @@ def siblings(path: str) -> list[Sibling]:
         if name == base or not (
             (name.startswith(base) and name[len(base)] in ".-_~")
             or (
-                dot and len(name) > len(base) and name.startswith(stem)
-                and name[len(stem)] in ".-_" and name.endswith(dot + suffix)
+                dot
+                and len(name) > len(base)
+                and name.startswith(stem)
+                and name[len(stem)] in ".-_"
+                and name.endswith(dot + suffix)
             )
         ):
             continue

@@ -14,6 +14,7 @@ from typing import NamedTuple
 __all__ = ["LONGEST", "Shipped", "log_bytes", "read"]
 
 LONGEST = 1 << 20  # bytes of a line; a longer one is taken as it is, in pieces
+NAME = 4096  # characters of a file's or a host's name: as long as a path may be
 # The names that shippers use, ours first: rsyslog's template in examples/, Fluent Bit, Vector,
 # the OpenTelemetry Collector, syslog-ng, journald.
 MESSAGE = ("msg", "log", "message", "body", "MESSAGE")
@@ -54,8 +55,8 @@ def _shipped(record: dict[str, object]) -> Shipped:
         number = int(number) if NUMBER(number) else None
     return Shipped(
         log_bytes(data) + b"\n",
-        _of(record, FILE),
-        _of(record, HOST),
+        _name(_of(record, FILE)),
+        _name(_of(record, HOST)),
         key if isinstance(key, str) and key else None,
         number=number if type(number) is int else None,
     )
@@ -87,6 +88,15 @@ def _of(record: dict[str, object], names: tuple[str, ...]) -> str | None:
                 return found
     # An empty message is a message.
     return next(("" for name in names if record.get(name) == ""), None)
+
+
+def _name(text: str | None) -> str | None:
+    """A name that a file system, a database and an environment variable can hold."""
+    if text is None or (text.isascii() and len(text) <= NAME and "\0" not in text):
+        return text
+    # A lone half of a surrogate pair, by an escape of JSON, is no byte of anybody's name.
+    clean = _bytes(text[:NAME].replace("\0", "?"))
+    return clean.decode("utf-8", "surrogateescape")
 
 
 def _bytes(text: str) -> bytes:

@@ -12,6 +12,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
+from typing import Protocol
 
 from tocsin.sources.follow import Followed
 from tocsin.sources.inotify import Inotify
@@ -19,7 +20,15 @@ from tocsin.sources.rotation import names_like
 from tocsin.watch.loop import Loop, Timer
 from tocsin.watch.streams import Stream, Streams
 
-__all__ = ["Files"]
+__all__ = ["Files", "Other"]
+
+
+class Other(Protocol):
+    """A source of something that is no file."""
+
+    def start(self, loop: Loop, streams: Streams) -> None: ...
+    def close(self) -> None: ...
+
 
 OPEN = 256  # descriptors kept on files that do not change
 POLL_FIRST, POLL_LONGEST = 0.1, 2.0
@@ -39,7 +48,14 @@ class Files:
         *,
         from_end: bool,
         notify: bool = True,
+        is_output: Callable[[os.stat_result], bool] = lambda _: False,
+        other: Callable[[str], Other] | None = None,
     ) -> None:
+        """`is_output`: whether tocsin itself writes a file. `other` makes the source for a named
+        pipe or a device that lies under a name given here."""
+        self._writes = is_output
+        self._other = other
+        self._others: list[Other] = []
         self._patterns = [os.path.abspath(_as_glob(pattern)) for pattern in patterns]
         self._complain = complain
         self._from_end = from_end
@@ -48,7 +64,7 @@ class Files:
         self._opened: dict[str, Followed] = {}  # in order of the last look
         self._inotify: Inotify | None = None
         self._watches: dict[int, str] = {}  # directory by watch
-        self._aliases: dict[str, str] = {}  # real path: the name it is followed by
+        self._aliases: dict[str, list[str]] = {}  # real path: the names it is followed by
         self._watched: set[str] = set()
         self._sweep: list[str] = []
         self._next_scan: Timer | None = None
@@ -63,6 +79,12 @@ class Files:
             except OSError as error:
                 self._complain(f"no inotify ({error.strerror}): looking at files by turns")
         self._rescan()
+        for pattern in self._patterns:
+            if glob.has_magic(pattern):
+                if not any(_matches(path, pattern) for path in self._files):
+                    self._complain(f"{pattern}: no file like that; waiting for one")
+            elif not os.path.lexists(pattern):
+                self._complain(f"{pattern}: not there; waiting for it")
         self._from_end = False  # what comes later is new from its first byte
         loop.every(0.05 if self._inotify is None else 1.0, self._turn)
 
@@ -73,6 +95,8 @@ class Files:
     def close(self) -> None:
         for followed in self._files.values():
             followed.close()
+        for other in self._others:
+            other.close()
         if self._inotify is not None:
             self._inotify.close()
 
@@ -95,6 +119,9 @@ class Files:
         followed = self._files.get(path)
         return followed is not None and followed.has_read(file)
 
+    def is_output(self, status: os.stat_result) -> bool:
+        return self._writes(status)
+
     def is_wanted(self, path: str) -> bool:
         return any(_matches(path, pattern) for pattern in self._patterns)
 
@@ -102,15 +129,16 @@ class Files:
 
     def _rescan(self) -> None:
         began = self._loop.clock()
+        found = []
         for pattern in self._patterns:
             if not glob.has_magic(pattern):
-                self._add(pattern)
+                found.append(pattern)
                 continue
-            for path in glob.iglob(pattern, recursive=True):
-                if os.path.isfile(path):
-                    self._add(path)
+            found += filter(os.path.isfile, glob.iglob(pattern, recursive=True))
             for directory in _directories(pattern):
                 self._watch(directory)
+        for path in sorted(found, key=os.path.islink):
+            self._add(path)
         took = self._loop.clock() - began
         least = RESCAN if self._inotify else RESCAN_POLLING
         if self._next_scan is not None:
@@ -118,7 +146,14 @@ class Files:
         self._next_scan = self._loop.after(max(least, 50 * took), self._rescan)
 
     def _add(self, path: str) -> None:
+        if os.path.islink(path) and os.path.realpath(path) in self._files:
+            # One file under two names is one log, told under its own.
+            if path in self._files:
+                self._files.pop(path).close()
+            return
         if path in self._files:
+            if os.path.islink(path):
+                self._watch_link(path)
             return
         followed = Followed(path, self._open_stream, self._complain, self, from_end=self._from_end)
         # A rotated file that matches the pattern too was read under its first name.
@@ -128,11 +163,18 @@ class Files:
                 followed.from_end = self.is_read_elsewhere(path, (status.st_dev, status.st_ino))
         self._files[path] = followed
         self._watch(os.path.dirname(path))
-        real = os.path.realpath(path)
-        if real != path:
-            self._aliases[real] = path
-            self._watch(os.path.dirname(real))
+        self._watch_link(path)
         self._look(followed)
+
+    def _watch_link(self, path: str) -> None:
+        """What a link leads to changes in another directory, and may be another any time."""
+        real = os.path.realpath(path)
+        if real == path:
+            return
+        names = self._aliases.setdefault(real, [])
+        if path not in names:
+            names.append(path)
+            self._watch(os.path.dirname(real))
 
     def _open_stream(self, path: str) -> Stream:
         return self._streams.open(path, path, replays=True)
@@ -165,12 +207,18 @@ class Files:
                 del self._watches[told.watch]
                 continue
             path = os.path.join(directory, told.name)
-            path = path if path in self._files else self._aliases.get(path, path)
             appeared[path] = appeared.get(path, 0) + told.appeared
         for path, times in appeared.items():
             followed = self._files.get(path)
+            for name in self._aliases.get(path, ()):
+                if name in self._files:
+                    self._look(self._files[name], times)
             if followed is not None:
                 self._look(followed, times)
+                if times:
+                    self._add(path)  # a link may lead elsewhere now
+            elif path in self._aliases:
+                continue
             elif times and os.path.isfile(path) and self.is_wanted(path):
                 self._add(path)
             elif times and os.path.isdir(path) and self._next_scan is not None:
@@ -179,16 +227,30 @@ class Files:
                 self._next_scan = self._loop.after(NEW_DIRECTORY, self._rescan)
 
     def _look(self, followed: Followed, appeared: int = 2) -> None:
-        followed.quiet = 0.0
         path = followed.path
+        if self._files.get(path) is not followed:
+            return  # somebody else's by now
+        followed.quiet = 0.0
         if followed.look(self._loop.now, appeared=appeared):
             # Behind what inotify has to tell by then.
             self._loop.after(0, lambda: self._look(followed, 0 if self._inotify else 2))
-        if followed.is_open:
+        if followed.is_special and self._other is not None and path in self._patterns:
+            self._hand_over(path)
+        elif followed.is_open:
             self._opened.pop(path, None)
             self._opened[path] = followed
             if len(self._opened) > OPEN:
                 self._opened.pop(next(iter(self._opened))).release()
+
+    def _hand_over(self, path: str) -> None:
+        """It is a named pipe or a device now: somebody else's to read."""
+        assert self._other is not None
+        self._patterns.remove(path)
+        self._files.pop(path).close()
+        self._opened.pop(path, None)
+        other = self._other(path)
+        self._others.append(other)
+        other.start(self._loop, self._streams)
 
     def _turn(self) -> None:
         """A few of all files, so that each has its turn."""

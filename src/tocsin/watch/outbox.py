@@ -7,6 +7,7 @@ taken it, it no longer waits. What waits for one sink is bounded; what finds no 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -24,7 +25,8 @@ __all__ = ["Outbox"]
 
 TURN = 1.0  # seconds between two looks at the windows of storms
 PATIENCE = 0.5  # seconds without one delivery, after which a full sink counts as dead
-CHECKPOINT = 1.0  # seconds between two, when nothing is to be told
+CHECKPOINT = 1.0  # seconds between two, when nothing is to be told, or the last one failed
+UNKEPT = 10000  # alarms remembered while the state cannot be kept
 
 
 class Resumable(Protocol):
@@ -66,6 +68,8 @@ class Outbox:
         self._members: list[Member] = []
         self._fresh: list[tuple[int, Alarm]] = []
         self._settled: list[tuple[str, int]] = []
+        self._trouble = ""  # why the state cannot be kept at present
+        self._unkept: list[tuple[int, Alarm]] = []  # told, and not in the state for that
         self._number = store.last_alarm() if store else 0
         self._checked = loop.clock()
         self._timer: Timer | None = None
@@ -88,6 +92,15 @@ class Outbox:
                 member.waiting += 1
                 self._pass(member, number, alarm)
         member.courier.start()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what waits is in the state."""
+        return self._store is not None and not self._trouble
+
+    def is_output(self, status: os.stat_result) -> bool:
+        sinks = (member.courier.sink for member in self._members)
+        return any(sink.is_file(status) for sink in sinks if hasattr(sink, "is_file"))
 
     def post(self, alarm: Alarm) -> None:
         self._number += 1
@@ -133,9 +146,12 @@ class Outbox:
                 stream.dirty = False
             dirty.clear()
             self._settled.clear()
+        elif self._trouble and now - self._checked < CHECKPOINT:
+            self._unkept += fresh
         elif fresh or self._settled or (dirty and now - self._checked >= CHECKPOINT):
             self._commit(fresh, dirty)
-        elif dirty and self._timer is None:
+        waits = dirty or self._unkept or self._settled
+        if self._store is not None and waits and self._timer is None:
             # Nothing else may wake the loop when the checkpoint is due.
             self._timer = self._loop.at(self._checked + CHECKPOINT, self._due)
         for number, alarm in fresh:
@@ -191,19 +207,41 @@ class Outbox:
         marks = {
             m.courier.name: m.courier.mark for m in self._members if m.courier.mark is not None
         }
-        self._store.commit(
-            saved,
-            fresh,
-            [m.courier.name for m in self._members],
-            self._settled,
-            marks,
-            sure=bool(fresh or saved),
-        )
+        self._checked = self._loop.now
+        self._unkept += fresh
+        try:
+            self._store.commit(
+                saved,
+                self._unkept,
+                [m.courier.name for m in self._members],
+                self._settled,
+                marks,
+                sure=bool(self._unkept or saved),
+            )
+        except OSError as error:
+            self._not_kept(error)
+            return
         for stream in dirty:
             stream.dirty = False
         dirty.clear()
-        self._settled = []
-        self._checked = self._loop.now
+        self._settled, self._unkept = [], []
+        if self._trouble:
+            self._trouble = ""
+            self._complain("the state is kept again")
+
+    def _not_kept(self, error: OSError) -> None:
+        """The disc is full, or fails: just then somebody wants to hear of it. So alarms are told
+        all the same, and kept as soon as that can be done."""
+        if not self._trouble:
+            self._complain(
+                f"the state cannot be kept: {error.strerror}; incidents are told, but if tocsin"
+                " ends now, it tells them again, and what it cannot read again is lost"
+            )
+        self._trouble = error.strerror or str(error)
+        if len(self._unkept) > UNKEPT:
+            del self._unkept[: len(self._unkept) - UNKEPT]
+            first = self._unkept[0][0]
+            self._settled = [one for one in self._settled if one[1] >= first]
 
     def _offer(self, member: Member, number: int, alarm: Alarm) -> None:
         if not self._wants(member, number, alarm):

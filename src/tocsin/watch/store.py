@@ -8,6 +8,8 @@ does the atomic writes and the fsync; `journal` keeps the bytes that cannot be r
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -46,27 +48,47 @@ class BadState(Exception):
 class Store:
     def __init__(self, directory: str) -> None:
         self._lock = -1
+        self._path = os.path.join(directory, DATABASE)
         try:
-            os.makedirs(directory, 0o700, exist_ok=True)
+            _make(directory)
             self._lock = _lock(directory)
-            self._db = _connect(os.path.join(directory, DATABASE))
+            with self._sound():
+                self._db = _connect(self._path)
+                row = self._db.execute("SELECT epoch, size FROM journal").fetchone()
+                self._db.execute("SELECT count(*) FROM streams, waiting, sinks, alarms LIMIT 1")
             self.journal = Journal(os.path.join(directory, "journal"))
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, BadState) as error:
             if self._lock >= 0:
                 os.close(self._lock)
-            raise BadState(f"{directory}: {getattr(error, 'strerror', None) or error}") from error
-        row = self._db.execute("SELECT epoch, size FROM journal").fetchone()
+            if isinstance(error, BadState):
+                raise
+            where = error.filename or directory
+            raise BadState(f"{where}: {error.strerror or error}") from error
         self._epoch: int = row[0] if row else self.journal.epoch
         self._journalled: int = row[1] if row else HEADER.size
         self._new = row is None
 
+    @contextlib.contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Around what reads the database: what is no state of ours is said, with its place."""
+        try:
+            yield
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            hint = ""
+            if not isinstance(error, sqlite3.OperationalError):
+                hint = "; it is damaged: move the directory away, and tocsin begins anew"
+            raise BadState(f"{self._path}: {error}{hint}") from error
+
     def saved(self, name: str) -> Saved | None:
-        row = self._db.execute("SELECT * FROM streams WHERE name = ?", (_sql(name),)).fetchone()
-        return None if row is None else _saved(row)
+        with self._sound():
+            row = self._db.execute("SELECT * FROM streams WHERE name = ?", (_sql(name),))
+            found = row.fetchone()
+            return None if found is None else _saved(found)
 
     def streams(self) -> Iterator[Saved]:
-        for row in self._db.execute("SELECT * FROM streams").fetchall():
-            yield _saved(row)
+        with self._sound():
+            for row in self._db.execute("SELECT * FROM streams").fetchall():
+                yield _saved(row)
 
     def replay(self) -> Iterator[tuple[str, bytes]]:
         """What streams were fed after the last commit and nobody can read again."""
@@ -76,18 +98,22 @@ class Store:
             self.journal.restart(self._epoch)
 
     def waiting(self, sink: str) -> list[tuple[int, Alarm]]:
-        rows = self._db.execute(
-            "SELECT id, body FROM waiting JOIN alarms ON id = alarm WHERE sink = ? ORDER BY id",
-            (sink,),
-        )
-        return [(number, restore(body)) for number, body in rows]
+        with self._sound():
+            rows = self._db.execute(
+                "SELECT id, body FROM waiting JOIN alarms ON id = alarm WHERE sink = ? ORDER BY id",
+                (sink,),
+            )
+            return [(number, restore(body)) for number, body in rows]
 
     def mark(self, sink: str) -> int | None:
-        row = self._db.execute("SELECT mark FROM sinks WHERE name = ?", (sink,)).fetchone()
-        return None if row is None else row[0]
+        with self._sound():
+            row = self._db.execute("SELECT mark FROM sinks WHERE name = ?", (sink,)).fetchone()
+            return None if row is None else row[0]
 
     def last_alarm(self) -> int:
-        return int(self._db.execute("SELECT ifnull(max(id), 0) FROM alarms").fetchone()[0])
+        with self._sound():
+            row = self._db.execute("SELECT ifnull(max(id), 0) FROM alarms").fetchone()
+            return int(row[0])
 
     def commit(
         self,
@@ -99,7 +125,23 @@ class Store:
         *,
         sure: bool = True,
     ) -> None:
-        """All of it or nothing. `sure`: on the disc when this returns, not just the kernel's."""
+        """All of it or nothing. `sure`: on the disc when this returns, not just the kernel's.
+        Raises OSError."""
+        try:
+            self._commit(streams, alarms, sinks, taken, marks, sure=sure)
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, str(error)) from error
+
+    def _commit(
+        self,
+        streams: Iterable[Saved],
+        alarms: Sequence[tuple[int, Alarm]],
+        sinks: Sequence[str],
+        taken: Iterable[tuple[str, int]],
+        marks: Mapping[str, int | None] | None,
+        *,
+        sure: bool,
+    ) -> None:
         db = self._db
         epoch, size = self.journal.epoch, self.journal.size
         restart = self.journal.is_long
@@ -135,7 +177,8 @@ class Store:
 
     def prune(self) -> None:
         """Forget alarms that every sink has and that are old, or too many."""
-        with self._db:
+        # On a disc that is full or fails: the next hour may be better, and commits say so.
+        with contextlib.suppress(sqlite3.Error), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
                 "DELETE FROM alarms WHERE (observed < ? OR id <= (SELECT max(id) FROM alarms) - ?)"
@@ -149,11 +192,18 @@ class Store:
         os.close(self._lock)
 
 
+def _make(directory: str) -> None:
+    try:
+        os.makedirs(directory, 0o700, exist_ok=True)
+    except FileExistsError:
+        raise BadState(f"{directory}: a file, where a directory was expected") from None
+
+
 def _lock(directory: str) -> int:
     """Two processes on one state would tell everything twice."""
     import fcntl
 
-    fd = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     deadline = time.monotonic() + 5  # one that is just being killed lets go in time
     while True:
         try:
@@ -188,7 +238,8 @@ def _row(saved: Saved) -> tuple[object, ...]:
     return (
         _sql(saved.name), None if saved.path is None else _sql(saved.path), saved.began,
         saved.base, saved.scanner, json.dumps(saved.early), json.dumps(saved.position),
-        saved.heard, saved.console, saved.offset, saved.host,
+        saved.heard, saved.console, saved.offset,
+        None if saved.host is None else _sql(saved.host),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import threading
@@ -76,13 +77,19 @@ class Watcher:
         self._listeners: list[Callable[[Alarm], object]] = []
         self._at_end: list[Callable[[], object]] = []
         self._sources: list[Source] = []
+        self._keeps_nothing = False
         self._running = 0
+        self.failed = 0  # sources that could not be read at all
         self.loop.after_round = self._round
         if maintenance is not None:
             self.loop.every(LOOK, self._end_windows)
 
     def add_sink(self, name: str, sink: Sink, storm: Storm | None = None) -> None:
         self.outbox.add(name, sink, storm)
+
+    def is_output(self, status: os.stat_result) -> bool:
+        """Whether a sink writes to this file: read again, it would tell the same for ever."""
+        return self.outbox.is_output(status)
 
     def listen(self, hear: Callable[[Alarm], object]) -> None:
         """Hear of each alarm at once, before any sink."""
@@ -108,6 +115,12 @@ class Watcher:
         if not self._running:
             self.loop.stop()
 
+    def source_failed(self, why: str) -> None:
+        """One that cannot be read, and will not be."""
+        self._complain(why)
+        self.failed += 1
+        self.source_ended()
+
     def start(self) -> None:
         """After every sink is added: what is left over from a crash is told first."""
         if self.store is not None:
@@ -117,7 +130,7 @@ class Watcher:
                     take(data)
                 else:
                     self.streams.open(name).feed(data)
-            self.streams.keep = self.store.journal.append
+            self.streams.keep = self._keep
             self.loop.every(PRUNE, self.store.prune)
         self._end_windows()  # those in force from the start on
         for source in self._sources:
@@ -128,11 +141,16 @@ class Watcher:
         # for it takes a while, in which consoles want to be read.
         blame = shared_blame(self.streams.rules)
         threading.Thread(target=blame.prepare, name="tocsin blame", daemon=True).start()
-        tell_starter("READY=1")
+        if self._running:
+            tell_starter("READY=1")
 
     def run(self) -> None:
-        """Until a signal, the end of every source, or of who reads the output."""
-        self.loop.stop_on((signal.SIGTERM, signal.SIGINT))
+        """Until SIGTERM, SIGINT or SIGHUP, the end of every source, or of who reads the output."""
+        signals = [signal.SIGTERM, signal.SIGINT]
+        # The terminal is gone: an orderly end, but not under nohup.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signals.append(signal.SIGHUP)
+        self.loop.stop_on(signals)
         self.loop.run()
         self.finish()
 
@@ -149,7 +167,7 @@ class Watcher:
         for call in self._at_end:  # counts, of the last deliveries too
             call()
         if left:
-            what = "kept for the next run" if self.store else "lost"
+            what = "kept for the next run" if self.outbox.is_kept else "lost"
             self._complain(f"{left} alarms could not be delivered; {what}")
         for source in self._sources:
             close = getattr(source, "close", None)
@@ -159,6 +177,21 @@ class Watcher:
             self.store.close()
         if self.outbox.fatal is not None:
             raise self.outbox.fatal
+
+    def _keep(self, name: str, data: bytes) -> None:
+        """A full disc must not stop the reading of what nobody can read again."""
+        assert self.store is not None
+        try:
+            self.store.journal.append(name, data)
+        except OSError as error:
+            if not self._keeps_nothing:
+                self._keeps_nothing = True
+                self._complain(
+                    f"what {name} says cannot be kept: {error.strerror}; if tocsin ends now,"
+                    " what is open there is lost"
+                )
+        else:
+            self._keeps_nothing = False
 
     def _report(self, alarm: Alarm) -> None:
         if alarm.kind == "tocsin.gap":
