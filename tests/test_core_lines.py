@@ -25,6 +25,48 @@ def test_word_anchor(line, found):
     assert titles(line.encode()) == ["t.word"] * found
 
 
+HEAD = (
+    "schema = 1\n"
+    + rule("t.head", 'literal = "BUG: BAD"\nanchor = "head"')
+    + rule("t.low", 'literal = ["bad thing", "): bad"]\nanchor = "head"')
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("BUG: BAD", True), ("  BUG: BAD", True), ("watchdog: BUG: BAD", True),
+        ("[x] BUG: BAD", True), ("CPU 0 BUG: BAD", True), ("was cut offBUG: BAD", True),
+        ("done. BUG: BAD", True), ("> BUG: BAD", True), ("it says BUG: BAD", False),
+        ("again, BUG: BAD", False), ("'BUG: BAD", False), ("`BUG: BAD`", False),
+        ("<ann> BUG: BAD", False),
+        ("[10:00] <@ann> BUG: BAD", False), ("<4>BUG: BAD", True), ("x <0> BUG: BAD", True),
+        ("BUG: bad thing", True), ("fix BUG: bad thing", False), ("mm: INFO: bad thing", True),
+        ("(sda): bad", True), ("word): bad", True),
+    ],
+)  # fmt: skip
+def test_head_anchor(line, found):
+    assert bool(titles(line.encode() + b"\n", load(HEAD))) is found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('say "BUG" and DOWN', True), ('say "BUG and DOWN"', False), ('a="b" c="x DOWN', False),
+        ('{"log":"DOWN"}', True), (' {"log":"DOWN"}', True), ('{"log":"say \\"DOWN\\""}', False),
+        ('{"log":"[    1.000000] DOWN"}', True), ('{"logs":["[    1.000000] DOWN"]}', False),
+        ('x line="[    1.000000] DOWN"', False), ('x ="y" [    1.000000] DOWN', True),
+        ("[Mon Nov 23 01:02:03 2026] DOWN", True), ("[Mon Nov 23 01:02:03.5 2026] DOWN", False),
+        ("[Mon Nov 23 01:02:03 2026] [error] DOWN", False),
+        ("[Mon Nov 23 01:02:03 2026] [core:notice] DOWN", False),
+        ("[Mon Nov 23 01:02:03 2026] [drm] DOWN", True),
+        ("[Mon Nov 23 01:02:03 2026] [errors] DOWN", True),
+    ],
+)  # fmt: skip
+def test_what_is_quoted_begins_nothing(line, found):
+    assert (titles(line.encode() + b"\n") == ["t.line"]) is found
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [

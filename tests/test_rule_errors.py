@@ -88,7 +88,7 @@ BAD = {
     ),
     "anchor": (
         rule(start={"anchor": '"begin"'}), PIPE, "start.anchor",
-        "expected one of any, body, word, end, level, got 'begin'",
+        "expected one of any, body, word, head, end, level, got 'begin'",
     ),
     "prompt anchor": (rule(start={"anchor": '"prompt"'}), PIPE, "start.anchor", "got 'prompt'"),
     "no literal": (

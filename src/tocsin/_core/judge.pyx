@@ -11,8 +11,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from tocsin._core.lines cimport contains, is_blank, is_word, text_end
 from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER
 from tocsin._core.program cimport (
-    ANCHOR_BODY, ANCHOR_END, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE, ROLE_NOISE,
-    ROLE_REPLAY, ROLE_START, Program, entry_t, text_t,
+    ANCHOR_BODY, ANCHOR_END, ANCHOR_HEAD, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE,
+    ROLE_NOISE, ROLE_REPLAY, ROLE_START, Program, entry_t, text_t,
 )
 from tocsin._core.trace cimport WEAKER
 from tocsin._core.types cimport hit_t
@@ -25,12 +25,92 @@ cdef enum:
     MOST_NOISES = 8
     # The longest host name DNS knows.
     MOST_HOST = 253
+    # What a chat lets a name be, with its mark of rank.
+    MOST_NICK = 40
 
 
 cdef struct start_t:
     int rule                # -1: silenced, or in its place already
     int weight
     bint by_level
+
+
+cdef bint in_sentence(const uint8_t *s, uint32_t body, uint32_t start) noexcept nogil:
+    """Whether s[start] goes on with a sentence: a word or a quotation mark stands in front of it.
+
+    What drivers and programs put before a message ends in a colon, a bracket, a dot, and a line
+    that was cut off in no blank. `<name> ` is how chats say who speaks. A literal that begins with
+    no letter says itself what goes before.
+    """
+    cdef uint32_t p = start, q
+    cdef uint8_t c = s[start] | 32
+    if not 97 <= c <= 122:
+        return False
+    while True:
+        q = p
+        while p > body and is_blank(s[p - 1]):
+            p -= 1
+        if p == body:
+            return False
+        c = s[p - 1]
+        if c in (34, 39, 96) or (p < q and (97 <= c <= 122 or c == 44)):
+            return True
+        if c != 58:
+            break
+        # `BUG: ` and its like belong to the message, whether the literal has them or not.
+        q = p - 1
+        while q > body and 65 <= s[q - 1] <= 90:
+            q -= 1
+        if q == p - 1:
+            return False
+        p = q
+    if c != 62:
+        return False
+    q = p - 1
+    while q > body and p - q < MOST_NICK and s[q - 1] > 32 and s[q - 1] not in (60, 62):
+        q -= 1
+    return q > body and q < p - 1 and s[q - 1] == 60 and not 48 <= s[q] <= 57
+
+
+cdef struct quotes_t:
+    uint32_t at             # how far the line has been read
+    bint json
+    bint odd
+    bint inside             # of a JSON object: a string that is not the value of a key
+
+
+cdef bint in_quotes(input_t *line, quotes_t *quotes, uint32_t start) noexcept nogil:
+    """Whether a program or a process's argument says it: an odd number of `"` stands in front.
+
+    A line that is a JSON object carries a message as the value of a key: there the quotation marks
+    inside of it count, which have a backslash before them, and strings that stand in a list. Hits
+    come nearly in their order, so the line is read about once.
+    """
+    cdef const uint8_t *s = line.line
+    cdef uint32_t i, p
+    if start < quotes.at or quotes.at == 0:
+        i = line.prefix.body
+        quotes.odd = False
+        quotes.json = False
+        quotes.inside = False
+        if i == 0:
+            while i < start and is_blank(s[i]):
+                i += 1
+            quotes.json = i < start and s[i] == 123
+        quotes.at = i
+    for i in range(quotes.at, start):
+        if s[i] != 34:
+            continue
+        if not quotes.json or s[i - 1] == 92:
+            quotes.odd = not quotes.odd
+            continue
+        p = i
+        while s[p - 1] == 32:  # the brace stops it
+            p -= 1
+        quotes.inside = s[p - 1] in (44, 91, 123) or (quotes.inside and s[p - 1] != 58)
+    if start > quotes.at:
+        quotes.at = start
+    return quotes.odd or quotes.inside
 
 
 cdef bint entry_holds(Program program, input_t *line, hit_t hit, uint32_t entry) noexcept nogil:
@@ -57,6 +137,9 @@ cdef bint entry_holds(Program program, input_t *line, hit_t hit, uint32_t entry)
             return False
     elif e.anchor == ANCHOR_WORD:
         if start > line.prefix.body and is_word(s[start - 1]):
+            return False
+    elif e.anchor == ANCHOR_HEAD:
+        if start > line.prefix.body and in_sentence(s, line.prefix.body, start):
             return False
     elif e.anchor == ANCHOR_END:
         if end < line.trimmed:
@@ -126,6 +209,8 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
     cdef int noises[MOST_NOISES]
     cdef size_t noise_count = 0
     cdef bint muted
+    cdef quotes_t quotes
+    quotes.at = 0
     out.noise = False
     out.replay = False
     out.start = -1
@@ -147,6 +232,10 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
                 if not (program.rules[entry.rule].origins & line.prefix.origin):
                     continue
                 if line.prefix.tagged and not (program.rules[entry.rule].origins & ORIGIN_USER):
+                    continue
+                if not (program.rules[entry.rule].origins & ORIGIN_USER) and in_quotes(
+                    line, &quotes, line.hits[i].start - line.base
+                ):
                     continue
                 if entry_holds(program, line, line.hits[i], e):
                     start_count = begins(

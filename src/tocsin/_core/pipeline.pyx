@@ -17,7 +17,7 @@ from tocsin._core.grouper cimport STAMPED_ENOUGH, Grouper, limits_t
 from tocsin._core.grow cimport bytes_free, bytes_push, hits_free
 from tocsin._core.judge cimport input_t
 from tocsin._core.lines cimport find_newline, line_start, trim_end
-from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t, quoting
+from tocsin._core.prefix cimport find_stamp, parse_prefix, prefix_t, quoting, retelling
 from tocsin._core.program cimport Program
 from tocsin._core.trace cimport ENDED_FLUSH, Trace
 from tocsin._core.types cimport offset_t
@@ -102,6 +102,10 @@ cdef class Pipeline:
                 next_stamp = start + find_stamp(
                     data + start, prefix.body, <uint32_t> (stop - start)
                 )
+                if next_stamp < stop and retelling(
+                    data + start, prefix.body, <uint32_t> (next_stamp - start)
+                ):
+                    next_stamp = stop
             while low < self.hits.used and self.hits.at[low].start < start:
                 low += 1
             at = low

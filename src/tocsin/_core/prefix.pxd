@@ -33,3 +33,4 @@ cdef void parse_prefix(const uint8_t *line, uint32_t size, prefix_t *out) noexce
 cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noexcept nogil
 # Whether text in front of a stamp is that of somebody who shows the line: `> `, `| `, `+`, `12:`.
 cdef bint quoting(const uint8_t *front, size_t size) noexcept nogil
+cdef bint retelling(const uint8_t *front, uint32_t body, uint32_t size) noexcept nogil

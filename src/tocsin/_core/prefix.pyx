@@ -15,7 +15,7 @@ Long because every notation is a function of its own, and none of them makes sen
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memset
 
-from tocsin._core.lines cimport is_digit, skip_escapes
+from tocsin._core.lines cimport contains, is_digit, skip_escapes
 from tocsin._core.times cimport clock, digits, epoch_day, iso_time, month
 
 # Longer headers than this are not headers: bounds the work on a line that merely looks like one.
@@ -71,6 +71,32 @@ cdef bint quoting(const uint8_t *front, size_t size) noexcept nogil:
         elif front[i] not in (32, 9):
             return False
     return marked
+
+
+cdef bint retelling(const uint8_t *front, uint32_t body, uint32_t size) noexcept nogil:
+    """Whether the stamp behind front[0:size) stands in somebody's string, `"` open before it.
+
+    A line that is nothing but a JSON object carries a message as the value of a key; in a list it
+    is an exhibit, and so it is in what tocsin itself wrote.
+    """
+    cdef const char *own = b"urn:tocsin:incident:"
+    cdef uint32_t i = body
+    cdef bint odd = False
+    while i < size and (front[i] == 32 or front[i] == 9):
+        i += 1
+    if body == 0 and i < size and front[i] == 123:
+        if contains(front, size, <const uint8_t *> own, 20):
+            return True
+        i = size - 1
+        if i < 2 or front[i] != 34:
+            return False
+        while i > 1 and front[i - 1] == 32:
+            i -= 1
+        return front[i - 1] != 58
+    while i < size:
+        odd = odd != (front[i] == 34)
+        i += 1
+    return odd
 
 
 cdef uint32_t find_stamp(const uint8_t *line, uint32_t start, uint32_t size) noexcept nogil:
@@ -416,11 +442,36 @@ cdef uint32_t kmsg_head(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *o
     return stop + 1
 
 
+cdef bint names_level(const uint8_t *s, uint32_t at, uint32_t end) noexcept nogil:
+    """Whether a web server's `[error] ` or `[core:notice] ` begins here."""
+    cdef const char *levels = b"emerg alert crit  error warn  noticeinfo  debug "
+    cdef uint32_t p = at + 1, q = at + 1, size
+    cdef int level
+    if at >= end or s[at] != 91:
+        return False
+    while q < end and q - at < MAX_TAG and s[q] > 32 and s[q] != 93:
+        q += 1
+        if s[q - 1] == 58:
+            p = q
+    if q >= end or s[q] != 93:
+        return False
+    for level in range(8):
+        size = 6
+        while levels[6 * level + size - 1] == 32:
+            size -= 1
+        if q - p == size and memcmp(s + p, levels + 6 * level, size) == 0:
+            return True
+    return False
+
+
 cdef uint32_t dmesg_time(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *out) noexcept nogil:
-    """`[Mon Nov 23 01:02:03 2026] `: the offset behind it, or `at`."""
+    """`[Mon Nov 23 01:02:03 2026] `: the offset behind it, or `at`.
+
+    Apache begins its error log so, too: with a fraction of the second, or with a level behind it.
+    """
     cdef int64_t day, year
     cdef double seconds
-    cdef uint32_t p, q
+    cdef uint32_t p, q, second
     cdef int m
     if at + 26 > end or s[at] != 91 or s[at + 4] != 32 or s[at + 8] != 32:
         return at
@@ -433,6 +484,7 @@ cdef uint32_t dmesg_time(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *
     q = digits(s, p, end, &day)
     if q == p or q >= end:
         return at
+    second = q + 9
     p = clock(s, q + 1, end, &seconds)
     if p == q + 1 or p >= end:
         return at
@@ -441,6 +493,10 @@ cdef uint32_t dmesg_time(const uint8_t *s, uint32_t at, uint32_t end, prefix_t *
         return at
     out.time = epoch_day(year, m, day) * 86400 + seconds
     out.clock = CLOCK_WALL
+    if p != second or names_level(s, q + 2 if q + 2 < end else end, end):
+        out.origin = ORIGIN_USER
+        out.syslog = True
+        return q + 1
     out.origin = ORIGIN_KERNEL
     out.stamped = True
     return q + 1

@@ -18,6 +18,7 @@ cdef enum anchor_t:
     ANCHOR_END = 3
     ANCHOR_PROMPT = 4
     ANCHOR_LEVEL = 5
+    ANCHOR_HEAD = 6
 
 cdef struct text_t:
     const uint8_t *at

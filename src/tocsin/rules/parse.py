@@ -58,7 +58,7 @@ CONSOLE_KEYS = {
     "new_boot": BOOL, "reason": TEXT,
 }  # fmt: skip
 CONSOLE_STATES = ("unknown", "bootloader", "booting", "up", "emergency", "panicked", "halted")
-ANCHORS = ("any", "body", "word", "end", "level")
+ANCHORS = ("any", "body", "word", "head", "end", "level")
 ORIGINS = ("kernel", "printk", "user", "any")
 SHORTEST_LITERAL = 4
 # What the core's numbers hold, with room to spare: a rank is multiplied by the length of literals.

@@ -14,7 +14,7 @@ from tocsin.rules.model import SEVERITIES, Rule, texts
 from tocsin.rules.parse import CONSOLE_STATES
 
 ROLE_START, ROLE_CONTINUE, ROLE_END, ROLE_NOISE, ROLE_CONSOLE, ROLE_REPLAY = range(6)
-ANCHORS = {"any": 0, "body": 1, "word": 2, "end": 3, "prompt": 4, "level": 5}
+ANCHORS = {"any": 0, "body": 1, "word": 2, "end": 3, "prompt": 4, "level": 5, "head": 6}
 # Who may print a rule's first line: unknown 1, kernel 2, user 4 (see prefix.pxd).
 ORIGINS = {"kernel": 1 | 2, "printk": 2, "user": 1 | 2 | 4, "any": 1 | 2 | 4}
 GRAMMAR_SHAPES = ("none", "blank", "frame", "words", "ruler")
