@@ -220,6 +220,7 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
     cdef bint muted
     cdef quotes_t quotes
     quotes.at = 0
+    quotes.json = quotes.odd = quotes.inside = False
     out.noise = False
     out.replay = False
     out.start = -1
