@@ -128,3 +128,24 @@ def test_a_new_log_beside_an_empty_one_is_no_copy_of_it(log):
     assert heard.data == b"first\n"
     assert heard.gaps == []
     one.close()
+
+
+def test_a_log_that_is_deleted_gives_its_room_back(log):
+    append(log, b"one\n")
+    stream = Heard()
+    followed = Followed(str(log), lambda _: stream, print, Alone(), from_end=False)
+    followed.look(1.0)
+    writer = open(log, "ab", buffering=0)  # noqa: SIM115
+    log.unlink()
+    followed.look(2.0)
+    writer.write(b"two\n")
+    writer.close()
+    followed.look(5.0)
+    assert followed.is_open  # its writer may not know yet
+    followed.look(13.0)
+    assert not followed.is_open
+    assert followed.gone_for == 11.0
+    append(log, b"three\n")
+    while followed.look(14.0):
+        pass
+    assert (stream.data, stream.gaps) == (b"one\ntwo\nthree\n", [])

@@ -16,6 +16,7 @@ from tests.cli_program import DISK
 from tests.watch_program import append, free_port, oom, told, until
 from tocsin.sinks.command import Command
 from tocsin.sources.listen import SyslogTcp
+from tocsin.sources.tree import Files
 from tocsin.watch.alarms import of_incident
 from tocsin.watch.loop import Loop
 from tocsin.watch.streams import Streams
@@ -315,3 +316,44 @@ def test_when_there_are_too_many_the_one_that_was_silent_longest_makes_room():
         loop.round()
     assert streams.bytes > 0
     loop.close()
+
+
+def test_logs_that_are_gone_are_forgotten(tmp_path):
+    """Of machines and containers that are no more; not those that were named themselves."""
+    now = [1000.0]
+    loop = Loop(clock=lambda: now[0])
+    streams = Streams(loop, tocsin.load_rules(), print, idle=60, version="1")
+    consoles = tmp_path / "consoles"
+    consoles.mkdir()
+    names = [consoles / "a.log", consoles / "b.log", tmp_path / "named.log"]
+    for name in names:
+        append(name, b"x\n")
+    source = Files([str(consoles), str(names[2])], print, from_end=True, notify=False)
+    source.start(loop, streams)
+    assert len(streams) == 3
+    names[0].unlink()
+    names[2].unlink()
+    for _ in range(30):
+        now[0] += 300
+        loop.turn()
+    assert sorted(stream.name for stream in streams) == [str(names[1]), str(names[2])]
+    assert [stream.name for stream in streams.dirty if stream.is_closed] == [str(names[0])]
+    append(names[0], b"x\n")
+    for _ in range(30):
+        now[0] += 300
+        loop.turn()
+    assert len(streams) == 3
+    source.close()
+    loop.close()
+
+
+def test_what_is_forgotten_is_forgotten_in_the_state(watch, tmp_path):
+    log = tmp_path / "a.log"
+    append(log, oom(1))
+    with open(log, "rb") as given:
+        program = watch("-", "--state", tmp_path / "state", stdin=given, ready=False)
+        assert program.process.wait(20) == 0
+    assert told(program, 1) == ["mysqld1"]
+    with sqlite3.connect(tmp_path / "state" / "state.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM streams").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM alarms").fetchone() == (1,)

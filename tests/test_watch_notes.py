@@ -29,7 +29,7 @@ def test_every_note_is_valid():
     notes = [
         alarms.gap("a\udcff", None, 17e8, "truncated", offset=0),
         alarms.gap("a", "/a\udcff", 17e8, "lost", offset=5, lost_bytes=3, lost_records=2),
-        alarms.repeated(alarm(), 3, 60.0, 17e8),
+        alarms.repeated(alarm(), 3, 60.0, 17e8, {f"vm{n}": 1 for n in range(9)}),
         alarms.revised(alarm("/a"), 0),
         alarms.revised(alarm("/a"), 2),
         alarms.maintenance_over("/m.toml", "CHG-7", 0, [], 17e8),
@@ -42,6 +42,7 @@ def test_every_note_is_valid():
     assert list(faults({**notes[0].wire, "severity_text": "loud"}, NOTE))
     # What people are called for: worse than it was told, not back from a maintenance.
     assert [note.pages for note in notes] == [False] * 4 + [True, False, True, False]
+    assert notes[2].title.endswith("; in vm0, vm1, vm2, vm3 and 5 more places")
     assert notes[6].title.endswith("; 5 more consoles are not well")
 
 

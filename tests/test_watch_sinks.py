@@ -69,6 +69,29 @@ def test_the_first_is_told_and_the_rest_are_counted():
     assert [entry.numbers for entry in storm.due(121.5, 0.0)] == [(6,)]
 
 
+def test_another_machine_is_no_repeat_to_who_looks_after_it():
+    """The fault is the same, and one note is enough; but it names where nobody knows of it yet."""
+    from tocsin.sinks.place import Place
+
+    storm = Storm(60, 100)
+    for number, (source, host) in enumerate(
+        [("a", None), ("a", None), ("b", None), ("central", "vm1"), ("central", "vm2"), ("b", None)]
+    ):
+        one = alarm(number)._replace(source=source, place=Place(source))
+        if host is not None:
+            one = one._replace(wire={**one.wire, "resource": {"host.name": host}})
+        assert (storm.admit(number, one, 1.0) is None) == (number > 0)
+    [entry] = storm.due(62, 0.0)
+    assert entry.alarm.title == "and 5 more of: t s; in b, vm1 in central, vm2 in central"
+    assert entry.alarm.wire["attributes"]["tocsin.elsewhere"] == [
+        "b",
+        "vm1 in central",
+        "vm2 in central",
+    ]
+    storm.admit(9, one, 63.0)
+    assert storm.due(130, 0.0)[0].alarm.title == "and 1 more of: t s"
+
+
 def test_a_rate_holds_back_what_is_not_alike():
     from tocsin.sinks.place import Place
 

@@ -15,7 +15,7 @@ IDENTITY = re.compile(
     r"(?:(?P<clean>Not tainted)|Tainted: (?P<taint>[A-Z][A-Z ]*?)) +(?P<kernel>\d\S*)"
 )
 OLD_IDENTITY = re.compile(
-    r"Pid: (?P<pid>\d+), comm: +(?P<comm>.{1,40}?) "
+    r"Pid: (?P<pid>\d+), comm: +(?P<comm>.{1,40}?) (?:veid: \d+ )?"  # veid: OpenVZ
     r"(?:(?P<clean>Not tainted)|Tainted: (?P<taint>[A-Z][A-Z ]*?)) +(?:\(?(?P<kernel>\d[^\s)]*))"
 )
 # i386 up to 2.6.24 has no line of its own for it: the kernel stands with the flags, the task apart.

@@ -112,11 +112,12 @@ def _facts(arguments: argparse.Namespace) -> tuple[list[Seen], list[Console]]:
     incidents: list[Seen] = []
     consoles: list[Console] = []
     if arguments.state:
+        # First: what a tocsin has left, only who may write there can read.
+        if not _is_watched(arguments.state):
+            raise Unknown("no tocsin is running on it")
         incidents, consoles = verdict.load(
             arguments.state, now - arguments.since, now, arguments.source
         )
-        if not _is_watched(arguments.state):
-            raise Unknown("no tocsin is running on it")
     for path in arguments.files:
         _scan(path, now, arguments, incidents, consoles)
     return incidents, consoles

@@ -18,6 +18,7 @@ from tocsin.watch.courier import Refused
 __all__ = ["Otlp"]
 
 MOST = 64
+TIMEOUT = 10  # seconds
 INTEGERS = 1 << 63
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Answers that are about what was sent. Others are about the way there or who may send: somebody
@@ -61,7 +62,7 @@ class Otlp:
         logger.addHandler(logging.NullHandler())
         logger.propagate = False
         self._session = Session()
-        self._exporter = OTLPLogExporter(endpoint=endpoint, timeout=10, session=self._session)
+        self._exporter = OTLPLogExporter(endpoint=endpoint, timeout=TIMEOUT, session=self._session)
         self._logs = _logs
         self._success = (
             getattr(export, "LogRecordExportResult", None) or export.LogExportResult
@@ -148,6 +149,10 @@ def _words(answer: Any) -> str:
 
 def _reason(trouble: Exception) -> str:
     """What the system said, out of the libraries' exceptions around it."""
+    import requests
+
+    if isinstance(trouble, requests.Timeout):
+        return f"no answer in {TIMEOUT} seconds"
     why: BaseException | None = trouble
     words = str(trouble)
     while why is not None:

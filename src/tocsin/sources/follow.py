@@ -69,9 +69,9 @@ class Followed:
     """`look` reads what is new. `from_end`: what a file that is there already holds is old."""
 
     __slots__ = (
-        "_announced", "_complain", "_current", "_log", "_next", "_old", "_open", "_others",
-        "_passed", "_recent", "_said", "_stream", "from_end", "is_special", "looked_at", "path",
-        "quiet",
+        "_announced", "_complain", "_current", "_gone_since", "_log", "_next", "_old", "_open",
+        "_others", "_passed", "_recent", "_said", "_stream", "from_end", "gone_for", "is_special",
+        "looked_at", "path", "quiet",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +101,8 @@ class Followed:
         self._passed: tuple[int, ...] = ()
         self._announced = 0  # how often something has come under this name since then, at most
         self._next: tuple[int, int] | None = None  # what was there at the last look
+        self._gone_since = 0.0
+        self.gone_for = 0.0  # seconds, by the last look
         self._said = ""  # of what is in the way, lately: once is enough
 
     @property
@@ -129,6 +131,11 @@ class Followed:
             part.close()
         self.release()
 
+    def end(self, close: Callable[[Stream], object]) -> None:
+        """It will not be looked at again."""
+        if self._stream is not None:
+            close(self._stream)
+
     def look(self, now: float, *, appeared: int = 2) -> bool:
         """Read what is new; True when it wants to look again at once.
 
@@ -141,14 +148,20 @@ class Followed:
         self._announced += appeared
         more = self._drain_old(now)
         status = self._status()
+        self.gone_for = 0.0
         if status is None:
             self.from_end = False  # what appears later is new from its first byte
+            self._gone_since = self._gone_since or now
+            self.gone_for = now - self._gone_since
             # Moved away, and nothing new under the name yet: it may still be written to.
             if self._current is not None and self._current.fd >= 0:
                 more |= self._read(self._current)
+                if not more and self.gone_for > LINGER:
+                    self._let_go(self._current)
             return more
+        self._gone_since = 0.0
         there = status.st_dev, status.st_ino
-        if self._current is None:
+        if self._current is None or self._current.is_complete:
             self._adopt(status)
         elif not self._current.is_file(status):
             if self._announced < 2 and (appeared or self._next != there):
@@ -175,6 +188,12 @@ class Followed:
         else:
             self._said = ""
         return more
+
+    def _let_go(self, part: OpenPart) -> None:
+        """A file that was deleted takes its room on the disc for as long as it is open."""
+        if not os.fstat(part.fd).st_nlink:
+            part.close()
+            part.is_complete = True
 
     def _status(self) -> os.stat_result | None:
         """Of the file that has the name; None while none has."""

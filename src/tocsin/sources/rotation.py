@@ -44,8 +44,8 @@ class OpenPart:
     """One file: its identity, its descriptor (-1: closed for now), how far it was read."""
 
     __slots__ = (
-        "again", "before", "device", "fd", "inode", "names", "position", "restored", "seen",
-        "since", "tail", "until",
+        "again", "before", "device", "fd", "inode", "is_complete", "names", "position",
+        "restored", "seen", "since", "tail", "until",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class OpenPart:
         self.position = position
         self.tail = tail
         self.fd = -1
+        self.is_complete = False  # deleted, and read to its end
         self.until = 0.0
         # When it was changed last, by what was seen of it; 0: not looked at yet.
         self.seen = seen

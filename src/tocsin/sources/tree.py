@@ -35,6 +35,7 @@ POLL_FIRST, POLL_LONGEST = 0.1, 2.0
 POLL_RATE = 2000  # looks a second at most, without inotify
 SWEEP = 30.0  # seconds in which every file is looked at once, with inotify
 RESCAN, RESCAN_POLLING = 30.0, 2.0
+FORGET = 3600.0  # seconds after which a log that is gone, and was not named itself, is forgotten
 NEW_DIRECTORY = 0.1  # seconds after which one is searched
 
 
@@ -83,7 +84,7 @@ class Files:
             if glob.has_magic(pattern):
                 if not any(_matches(path, pattern) for path in self._files):
                     self._complain(f"{pattern}: no file like that; waiting for one")
-            elif not os.path.lexists(pattern):
+            elif _is_missing(pattern):
                 self._complain(f"{pattern}: not there; waiting for it")
         self._from_end = False  # what comes later is new from its first byte
         loop.every(0.05 if self._inotify is None else 1.0, self._turn)
@@ -252,6 +253,18 @@ class Files:
         self._others.append(other)
         other.start(self._loop, self._streams)
 
+    def _forget(self, followed: Followed) -> None:
+        """A log of a container, or of a machine, that is no more."""
+        del self._files[followed.path]
+        self._opened.pop(followed.path, None)
+        followed.close()
+        followed.end(self._streams.close)
+        for real, names in list(self._aliases.items()):
+            if followed.path in names:
+                names.remove(followed.path)
+            if not names:
+                del self._aliases[real]
+
     def _turn(self) -> None:
         """A few of all files, so that each has its turn."""
         if not self._sweep:
@@ -264,10 +277,23 @@ class Files:
             followed = self._files.get(self._sweep.pop())
             if followed is not None:
                 self._look(followed)
+                if followed.gone_for > FORGET and followed.path not in self._patterns:
+                    self._forget(followed)
         # Renamed files that may still be written to are nobody's name: no event tells of them.
         for followed in list(self._opened.values()):
             if len(followed.files) > 1:
                 self._look(followed)
+
+
+def _is_missing(path: str) -> bool:
+    """And not merely out of our sight, which was told."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _as_glob(pattern: str) -> str:

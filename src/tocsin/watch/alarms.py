@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ __all__ = [
 
 NOTE = "urn:tocsin:note:1"
 UNWELL_TOLD = 4  # consoles named in the words of one note
+PLACES_TOLD = 4  # streams and machines, the same
 UNWELL = ("panicked", "halted", "emergency")  # states of a console that serves nobody
 
 
@@ -53,6 +54,13 @@ class Alarm(NamedTuple):
             return self.severity <= Severity.CRIT
         worse = not self.is_note or "tocsin.severity.before" in facts
         return worse and bool(facts.get("tocsin.paged", True))
+
+    @property
+    def where(self) -> str:
+        """The stream, and the machine where a stream tells of many."""
+        host = self.wire.get("resource", {}).get("host.name")
+        source = _text(self.source)
+        return source if host is None or host in source else f"{host} in {source}"
 
     @property
     def requested(self) -> str:
@@ -117,12 +125,12 @@ def gap(
 ) -> Alarm:
     """Input that was there and was not read. Amounts are None where nobody can know them."""
     amounts = {"tocsin.gap.bytes": lost_bytes, "tocsin.gap.records": lost_records}
-    known = {key: value for key, value in amounts.items() if value is not None}
+    known = {key: value for key, value in amounts.items() if value is not None and value > 0}
     attributes = {"tocsin.gap.reason": reason, "tocsin.offset.start": offset, **known}
     body = f"input lost: {reason}"
-    if lost_bytes is not None:
+    if lost_bytes is not None and lost_bytes > 0:
         body += f", {lost_bytes} bytes"
-    if lost_records is not None:
+    if lost_records is not None and lost_records > 0:
         body += f", {lost_records} records"
     return _note(
         "gap", Place(source, path), observed, severity=Severity.WARNING, body=body, signature="",
@@ -130,16 +138,25 @@ def gap(
     )  # fmt: skip
 
 
-def repeated(last: Alarm, count: int, seconds: float, observed: float) -> Alarm:
-    """`count` more incidents like `last` within `seconds`, not told one by one."""
+def repeated(
+    last: Alarm, count: int, seconds: float, observed: float, elsewhere: Mapping[str, int]
+) -> Alarm:
+    """`count` more incidents like `last` within `seconds`, not told one by one. `elsewhere`: how
+    many of them where nobody was told of one yet."""
     body = f"and {count} more of: {last.title}"
-    attributes = {
+    if elsewhere:
+        body += f"; in {', '.join(list(elsewhere)[:PLACES_TOLD])}"
+    if len(elsewhere) > PLACES_TOLD:
+        body += f" and {len(elsewhere) - PLACES_TOLD} more places"
+    attributes: dict[str, Any] = {
         "tocsin.kind": last.kind,
         "tocsin.signature": last.signature,
         "tocsin.count": count,
         "tocsin.seconds": round(seconds, 3),
         "tocsin.last.uid": last.uid,
     }
+    if elsewhere:
+        attributes["tocsin.elsewhere"] = list(elsewhere)
     return _note(
         "repeated", Place(last.source, last.place.path), observed, severity=last.severity,
         body=body, signature=last.signature, attributes=attributes,
@@ -168,9 +185,7 @@ def requested(alarm: Alarm, by: str, reason: str, *, paged: bool = True) -> Alar
     facts: dict[str, Any] = {"tocsin.requested.by": by, "tocsin.requested.reason": _text(reason)}
     if not paged:
         facts["tocsin.paged"] = False
-    return alarm._replace(
-        wire={**alarm.wire, "attributes": {**alarm.wire["attributes"], **facts}}
-    )
+    return alarm._replace(wire={**alarm.wire, "attributes": {**alarm.wire["attributes"], **facts}})
 
 
 def maintenance_over(
@@ -257,6 +272,4 @@ def _pack(incident: Incident) -> dict[str, Any]:
 
 
 def _unpack(values: dict[str, Any]) -> Incident:
-    return Incident(
-        None, **{k: _CODECS[k][1](v) if k in _CODECS else v for k, v in values.items()}
-    )
+    return Incident(None, **{k: _CODECS[k][1](v) if k in _CODECS else v for k, v in values.items()})

@@ -203,7 +203,9 @@ class Outbox:
         assert self._store is not None
         # A checkpoint of every stream for every alarm would cost a storm of small writes; one of
         # all that changed is as consistent and takes in what the next would have to.
-        saved = [stream.saved() for stream in dirty]
+        saved = [stream.saved() for stream in dirty if not stream.is_closed]
+        # One that came back under its name meanwhile is saved, and not forgotten.
+        closed = {stream.name for stream in dirty if stream.is_closed} - {one.name for one in saved}
         marks = {
             m.courier.name: m.courier.mark for m in self._members if m.courier.mark is not None
         }
@@ -216,6 +218,7 @@ class Outbox:
                 [m.courier.name for m in self._members],
                 self._settled,
                 marks,
+                closed,
                 sure=bool(self._unkept or saved),
             )
         except OSError as error:

@@ -122,13 +122,14 @@ class Store:
         sinks: Sequence[str] = (),
         taken: Iterable[tuple[str, int]] = (),
         marks: Mapping[str, int | None] | None = None,
+        closed: Iterable[str] = (),
         *,
         sure: bool = True,
     ) -> None:
         """All of it or nothing. `sure`: on the disc when this returns, not just the kernel's.
         Raises OSError."""
         try:
-            self._commit(streams, alarms, sinks, taken, marks, sure=sure)
+            self._commit(streams, alarms, sinks, taken, marks, closed, sure=sure)
         except sqlite3.Error as error:
             raise OSError(errno.EIO, str(error)) from error
 
@@ -139,6 +140,7 @@ class Store:
         sinks: Sequence[str],
         taken: Iterable[tuple[str, int]],
         marks: Mapping[str, int | None] | None,
+        closed: Iterable[str],
         *,
         sure: bool,
     ) -> None:
@@ -154,6 +156,7 @@ class Store:
                 "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?)",
                 (_row(stream) for stream in streams),
             )
+            db.executemany("DELETE FROM streams WHERE name = ?", ((_sql(name),) for name in closed))
             for number, alarm in alarms:
                 db.execute(
                     "INSERT INTO alarms VALUES (?,?,?,?,?,?,?,?)",

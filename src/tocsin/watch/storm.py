@@ -1,8 +1,9 @@
 """What keeps a storm from a person: folding by signature, and a limit on the rate.
 
 The first of a kind is told at once. Its repeats within the window are held back and told by one
-note, "and N more", at the window's end; so is what comes too fast altogether. Nothing is
-forgotten: the note settles the alarms it stands for.
+note, "and N more", at the window's end, with the names of other consoles that it has come to
+meanwhile; so is what comes too fast altogether. Nothing is forgotten: the note settles the alarms
+it stands for.
 """
 
 from __future__ import annotations
@@ -15,16 +16,32 @@ from tocsin.watch.courier import Entry
 
 __all__ = ["Storm"]
 
+PLACES = 100  # streams and machines named in one note
 SIGNATURES = 1024  # with a window open at once; more are told by one note for all
 
 
 class Window:
-    __slots__ = ("held", "last", "since")
+    __slots__ = ("elsewhere", "held", "last", "since", "told")
 
-    def __init__(self, since: float, last: Alarm) -> None:
+    def __init__(self, since: float, last: Alarm, told: set[str]) -> None:
         self.since = since
         self.last = last
         self.held: list[int] = []
+        self.told = told  # where people know it to be
+        # Where else it is, and how often: another machine is no repeat to whoever looks after it.
+        self.elsewhere: dict[str, int] = {}
+
+    def hold(self, number: int, alarm: Alarm) -> None:
+        self.last = alarm
+        self.held.append(number)
+        where = alarm.where
+        if where not in self.told and (where in self.elsewhere or len(self.elsewhere) < PLACES):
+            self.elsewhere[where] = self.elsewhere.get(where, 0) + 1
+
+    def note(self, now: float, observed: float) -> Alarm:
+        return alarms.repeated(
+            self.last, len(self.held), now - self.since, observed, self.elsewhere
+        )
 
 
 class Storm:
@@ -43,14 +60,14 @@ class Storm:
         key = alarm.signature if len(self._windows) < SIGNATURES else ""
         window = self._windows.get(key)
         if window is None:
-            window = self._windows[key] = Window(now, alarm)
+            window = self._windows[key] = Window(now, alarm, set())
             if self._may_tell(now):
+                window.told.add(alarm.where)
                 return Entry((number,), alarm)
             self.too_fast += 1
         else:
             self.repeats += 1
-        window.last = alarm
-        window.held.append(number)
+        window.hold(number, alarm)
         return None
 
     def due(self, now: float, observed: float) -> list[Entry]:
@@ -61,24 +78,20 @@ class Storm:
                 continue
             del self._windows[key]
             if window.held:
-                note = alarms.repeated(
-                    window.last, len(window.held), now - window.since, observed
-                )
+                note = window.note(now, observed)
                 if not self._may_tell(now):
                     self._windows[key] = window  # its turn comes when the rate allows
                     continue
                 out.append(Entry(tuple(window.held), note))
-                self._windows[key] = Window(now, window.last)
+                told = window.told | window.elsewhere.keys()
+                self._windows[key] = Window(now, window.last, told)
         return out
 
     def rest(self, now: float, observed: float) -> list[Entry]:
         """Notes for everything held back: nothing more will come."""
         windows, self._windows = self._windows, {}
         return [
-            Entry(
-                tuple(window.held),
-                alarms.repeated(window.last, len(window.held), now - window.since, observed),
-            )
+            Entry(tuple(window.held), window.note(now, observed))
             for window in windows.values()
             if window.held
         ]

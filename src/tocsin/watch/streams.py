@@ -68,8 +68,8 @@ class Stream:
 
     __slots__ = (
         "_lines", "_owner", "_replays", "_scanner", "_snapshot", "_timer", "base", "began", "dirty",
-        "early", "fed_at", "heard", "host", "looked_at", "name", "origin", "path", "position",
-        "where",
+        "early", "fed_at", "heard", "host", "is_closed", "looked_at", "name", "origin", "path",
+        "position", "where",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +90,7 @@ class Stream:
         self.heard = 0.0
         self.fed_at = self.looked_at = 0.0
         self.dirty = True
+        self.is_closed = False
         self._scanner: Scanner | None = None
         self._snapshot = b""  # of the scanner, when there is none
         # While something is open: offsets behind line ends not settled yet, and when they came.
@@ -347,9 +348,11 @@ class Streams:
         self.gaps += 1
 
     def close(self, stream: Stream) -> None:
-        """It ended: report what is open, and forget it."""
+        """It ended: report what is open, and forget it, in the state, too."""
         stream.flush()
-        self._streams.pop(stream.name, None)
+        if self._streams.pop(stream.name, None) is not None:
+            stream.is_closed = True
+            stream.moved()
 
     def __iter__(self) -> Iterator[Stream]:
         return iter(self._streams.values())
