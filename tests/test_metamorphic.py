@@ -3,6 +3,7 @@
 No expected values: a log is scanned in two ways that must agree.
 """
 
+import json
 import random
 import re
 import time
@@ -277,6 +278,36 @@ def test_who_prints_a_log_again_does_not_matter(path):
             out.append(front.encode() + text.removeprefix(b" ") + b"\n")
         tells_time = any(of in form for of in ("{stamp}", "{iso}", "{day}", "{unix}", "{blank}"))
         assert told(b"".join(out)) in ([expected] if tells_time else [expected, timeless]), name
+
+
+IN_A_STRING = {
+    "a container's file": lambda line: json.dumps(
+        {"log": line + "\n", "stream": "stdout", "time": "2026-11-23T01:02:03.123456789Z"},
+        separators=(",", ":"),
+    ),
+    "a shipper's file": lambda line: json.dumps(
+        {"@timestamp": "2026-11-23T01:02:03.000Z", "host": {"name": "web1"}, "message": line}
+    ),
+    "a journal's export": lambda line: json.dumps(
+        {"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel", "MESSAGE": line, "PRIORITY": "3"}
+    ),
+    "a table": lambda line: '2026-11-23T01:02:03Z,web1,"{}"'.format(line.replace('"', '""')),
+    "names and values": lambda line: f"time=2026-11-23T01:02:03Z host=web1 msg={json.dumps(line)}",
+}
+
+
+@every_case
+def test_what_string_holds_a_line_does_not_matter(path):
+    log = read(path)
+    lines = all_stamped(log)
+    if b"\t" in log or not log.isascii():
+        pytest.skip("a literal or a name would be written in escapes")
+    if sum(b"Linux version" in line for line in lines) > 1:
+        pytest.skip("a journal tells of no boots")
+    expected = {row[:2] for row in told(b"".join(line + b"\n" for line in lines))}
+    for name, form in IN_A_STRING.items():
+        strings = "".join(form(line.decode()) + "\n" for line in lines)
+        assert {row[:2] for row in told(strings.encode())} == expected, name
 
 
 @every_case

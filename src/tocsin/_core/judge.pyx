@@ -8,12 +8,13 @@ the console.
 
 from libc.stdint cimport uint8_t, uint32_t
 
-from tocsin._core.lines cimport contains, is_blank, is_digit, is_word, text_end
+from tocsin._core.lines cimport contains, is_blank, is_digit, is_word
 from tocsin._core.prefix cimport ORIGIN_KERNEL, ORIGIN_USER, carries
 from tocsin._core.program cimport (
     ANCHOR_BODY, ANCHOR_END, ANCHOR_HEAD, ANCHOR_LEVEL, ANCHOR_PROMPT, ANCHOR_WORD, ROLE_CONSOLE,
     ROLE_NOISE, ROLE_REPLAY, ROLE_START, Program, entry_t, text_t,
 )
+from tocsin._core.shapes cimport message_end
 from tocsin._core.trace cimport WEAKER
 from tocsin._core.types cimport hit_t
 
@@ -229,7 +230,9 @@ cdef void judge(Program program, input_t *line, verdict_t *out) noexcept nogil:
         out.weaker[i] = -1
     out.roles = 0
     out.console = -1
-    line.trimmed = text_end(line.line, line.size)
+    line.trimmed = line.prefix.body + <uint32_t> message_end(
+        line.line + line.prefix.body, line.size - line.prefix.body
+    )
     for i in range(line.hit_count if line.hit_count < MOST_HITS else MOST_HITS):
         if line.hits[i].start < line.base:
             continue  # it began in the message before, on the same line of the terminal
