@@ -358,11 +358,12 @@ def test_colours_on_a_terminal(rules, log, options, environment, coloured):
 
 def start(*arguments, **streams):
     return subprocess.Popen(
-        [*PROGRAM, *map(str, arguments)], env=CLEAN_ENVIRONMENT, stderr=subprocess.PIPE,
         # A shell's background job, which this run may be, has it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        ["env", "--default-signal=INT", *PROGRAM, *map(str, arguments)],
+        env=CLEAN_ENVIRONMENT,
+        stderr=subprocess.PIPE,
         **streams,
-    )  # fmt: skip
+    )
 
 
 def test_a_reader_that_leaves_is_no_error(rules, log):

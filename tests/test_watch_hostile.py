@@ -228,7 +228,9 @@ def stream_alarm():
 def test_a_hangup_is_an_orderly_end(watch, tmp_path):
     log, got = tmp_path / "a.log", tmp_path / "got"
     append(log, b"")
-    program = watch(log, "--idle", "60", "--output", got)
+    # Under nohup, as this run may be, it is ignored, and then tocsin leaves it so.
+    enter = ["env", "--default-signal=HUP"]
+    program = watch(log, "--idle", "60", "--output", got, enter=enter)
     append(log, oom(1)[:-1])  # a line without its end: open, until somebody asks
     time.sleep(0.3)
     program.process.send_signal(signal.SIGHUP)
