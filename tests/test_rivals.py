@@ -320,3 +320,22 @@ def test_lines_of_many_reports_in_any_order(seed):
     whole = scan_cut(log, [])
     assert scan_cut(log, cuts) == whole
     assert scan_cut(log, cuts, snapshots=(2, 5, 8)) == whole
+
+
+def test_one_waits_for_another_that_waits_for_a_third():
+    """The third closes, and with it the second, which closes the first: in one go."""
+    lines = []
+
+    def say(caller, *messages):
+        for message in messages:
+            lines.append(f"[{1 + len(lines) / 1e4:12.6f}][{caller:>6}] {message}\n")
+
+    say("C1", *lockup(1, 88, "one", "f")[:3])
+    say("C1", *lockup(1, 89, "two", "g")[:3])
+    say("C1", "Sending NMI from CPU 1 to CPUs 0:")
+    say("C0", "NMI backtrace for cpu 0", "CPU: 0 PID: 5 Comm: x Not tainted 6.1.0-13-amd64 #1")
+    say("C0", *lockup(0, 90, "three", "h")[:3])
+    say("C0", *(f"driver: number {number}" for number in range(100)))
+    incidents = list(tocsin.scan("".join(lines).encode()))
+    assert [incident.fields["comm"] for incident in incidents] == ["one", "two", "three"]
+    assert sum(len(incident.lines) for incident in incidents) == 12

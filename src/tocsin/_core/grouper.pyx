@@ -123,13 +123,12 @@ cdef class Grouper:
                 part_rivals(t, self.open.at[k], self.program.shapes)
         t.rival = 0
         k = 0
-        while k < i:  # it began earlier, so stands in front
+        while self.open.at[k] != t:  # it began earlier, so stands in front, as who waits for it does
             if self.open.at[k].rival == t.serial:
-                i -= 1
                 k = self.close(&self.open, k, ENDED_NEXT)
             else:
                 k += 1
-        return i
+        return k
 
     cdef bint same_context(self, trace_t *t, input_t *line) noexcept nogil:
         if not self.same_printer(t, line) or t.rival:
