@@ -123,7 +123,7 @@ cdef class Grouper:
                 part_rivals(t, self.open.at[k], self.program.shapes)
         t.rival = 0
         k = 0
-        while self.open.at[k] != t:  # it began earlier, so stands in front, as who waits for it does
+        while self.open.at[k] != t:  # who waits for it began earlier, so stands in front
             if self.open.at[k].rival == t.serial:
                 k = self.close(&self.open, k, ENDED_NEXT)
             else:
