@@ -231,7 +231,7 @@ cdef class Trace:
         """Byte ranges of the kept lines in the stream, half-open, adjoining ones merged.
 
         A line's range ends before its line end; lines that follow one another directly (only
-        line ends between them) are one range.
+        line ends between them) are one range. An empty line among lines of others has none.
         """
         cdef size_t i
         cdef line_t *line
@@ -243,12 +243,12 @@ cdef class Trace:
                 end = line.offset + line.length
                 behind = end + line.tail
                 continue
-            if start >= 0:
+            if start < end:
                 out.append((start, end))
             start = line.offset
             end = start + line.length
             behind = end + line.tail
-        if start >= 0:
+        if start < end:
             out.append((start, end))
         return tuple(out)
 
